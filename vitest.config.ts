@@ -1,0 +1,12 @@
+// One vitest run over every package; workspace imports resolve to `src`, so tests need no build.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  resolve: { conditions: ['@quorate/source'] },
+  ssr: { resolve: { conditions: ['@quorate/source'] } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
