@@ -1,1 +1,5 @@
-export {}
+export * from './assert.ts'
+export * from './errors.ts'
+export * from './ids.ts'
+export * from './lifecycle.ts'
+export * from './partitioner.ts'
