@@ -8,7 +8,15 @@ export function packageBuild(entry: Record<string, string>, overrides: Options =
     format: ['esm'],
     target: 'es2023',
     platform: 'neutral',
-    dts: { compilerOptions: { ignoreDeprecations: '6.0', composite: false, rewriteRelativeImportExtensions: false, allowImportingTsExtensions: true, customConditions: [] } },
+    dts: {
+      compilerOptions: {
+        ignoreDeprecations: '6.0',
+        composite: false,
+        rewriteRelativeImportExtensions: false,
+        allowImportingTsExtensions: true,
+        customConditions: [],
+      },
+    },
     sourcemap: true,
     splitting: true,
     treeshake: false,
