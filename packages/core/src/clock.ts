@@ -1,0 +1,41 @@
+// Time as a capability: whoever needs it is handed a clock, so that a simulator can own it.
+// This file is the only one of the pure packages that touches the platform's timers.
+
+/** A timer that has been set. */
+export interface Timer {
+  /** Prevents the callback from running; harmless when it already ran. */
+  cancel(): void
+}
+
+/** Tells time and sets timers. */
+export interface Clock {
+  /**
+   * Monotonic time in milliseconds, with fractions, from an arbitrary origin.
+   *
+   * Contract. Never decreases, and is not changed by adjustments of the wall clock.
+   */
+  now(): number
+  /**
+   * Wall-clock time in milliseconds since 1970-01-01 UTC. It may jump in both directions; it
+   * reaches a state machine only as a value inside a command.
+   */
+  wallNow(): number
+  /**
+   * Runs `callback` once, not earlier than `delayMs` from now (a delay below 0 counts as 0),
+   * never during this call. A pending timer does not keep a process alive by itself.
+   */
+  setTimer(delayMs: number, callback: () => void): Timer
+}
+
+/** The platform's clock. */
+export function systemClock(): Clock {
+  return {
+    now: () => performance.now(),
+    wallNow: () => Date.now(),
+    setTimer(delayMs, callback) {
+      const handle = setTimeout(callback, Math.max(0, delayMs)) as { unref?: () => void } | number
+      if (typeof handle === 'object') handle.unref?.()
+      return { cancel: () => clearTimeout(handle) }
+    },
+  }
+}
