@@ -1,1 +1,2 @@
-export {}
+// The public face of the runtime.
+export type * from './host.ts'

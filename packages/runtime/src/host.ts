@@ -1,0 +1,121 @@
+// The contract of a host: one process's share of a cluster. Many groups live on it, over one
+// transport and one storage, and what stores need beyond consensus (calls to other hosts) is here.
+import type {
+  CallOptions, Clock, ClusterId, Closeable, ConsensusFactory, EventSource, GroupId, HostStorage,
+  Limits, Logger, MembershipTarget, Metrics, NodeId, QuorateError, Random, Replica, StateMachine,
+  Tracer, Transport, Unsubscribe,
+} from '@quorate/core'
+
+/** What a host is made of. */
+export interface HostOptions {
+  /** This host's name, unique in the cluster and never reused. */
+  readonly id: NodeId
+  /** The cluster. Default `'quorate'`. */
+  readonly cluster?: ClusterId | undefined
+  /** How it reaches other hosts. The host starts it and closes it. */
+  readonly transport: Transport
+  /** Where it keeps what must survive. The host opens it and closes it. */
+  readonly storage: HostStorage
+  /** Limits to replace. Default: {@link defaultLimits}. */
+  readonly limits?: Partial<Limits> | undefined
+  /** Time. Default: the platform's. */
+  readonly clock?: Clock | undefined
+  /** Randomness. Default: from the platform's entropy. */
+  readonly random?: Random | undefined
+  /** Where log lines go; an instance of pino fits. Default: nowhere. */
+  readonly logger?: Logger | undefined
+  /** Where measurements go. Default: nowhere. */
+  readonly metrics?: Metrics | undefined
+  /** Where the protocols' events go. Default: nowhere. */
+  readonly tracer?: Tracer | undefined
+}
+
+/** What a replica is made of. */
+export interface ReplicaOptions {
+  /** The group. */
+  readonly group: GroupId
+  /** The algorithm, the same at every member. */
+  readonly consensus: ConsensusFactory
+  /** The program that is replicated. */
+  readonly stateMachine: StateMachine
+  /** The members of a new group, the same at each of them. `undefined` where this host joins an existing group. */
+  readonly members?: MembershipTarget | undefined
+  /** When to take snapshots and compact. */
+  readonly snapshots?: SnapshotPolicy | undefined
+}
+
+/** When a replica takes a snapshot of its state machine and drops the log before it. */
+export interface SnapshotPolicy {
+  /** After so many applied payload bytes. Default 67,108,864 (64 MiB). */
+  readonly everyBytes?: number | undefined
+  /** After so many applied entries. Default 100,000. */
+  readonly everyEntries?: number | undefined
+  /** So many entries stay behind a snapshot for followers that lag a little. Default 1,000. */
+  readonly keepEntries?: number | undefined
+}
+
+/** Answers calls of other hosts. What it throws travels as its code and message; other errors as `UNAVAILABLE`. */
+export type CallHandler = (
+  request: Uint8Array,
+  context: { readonly from: NodeId; readonly signal: AbortSignal },
+) => Promise<Uint8Array> | Uint8Array
+
+/** What a host tells of, by event name. */
+export interface HostEvents {
+  /** A connection to a peer was made or lost. */
+  peer: { readonly peer: NodeId; readonly state: 'reachable' | 'unreachable' }
+  /** A replica has stopped for good. */
+  replicaFailed: { readonly group: GroupId; readonly error: QuorateError }
+}
+
+/** One process's share of a cluster. */
+export interface Host extends Closeable, EventSource<HostEvents> {
+  /** Its name. */
+  readonly id: NodeId
+  /** Its cluster. */
+  readonly cluster: ClusterId
+  /** Its limits. */
+  readonly limits: Limits
+  /** Its clock. */
+  readonly clock: Clock
+  /** A source of randomness for what is built on it. */
+  readonly random: Random
+  /** Its logger. */
+  readonly logger: Logger
+  /** Its metrics. */
+  readonly metrics: Metrics
+  /**
+   * Starts a replica of a group on this host and recovers it from storage; it takes part as soon as
+   * the promise resolves, applied as far as it was known to be committed.
+   *
+   * @throws QuorateError `CONFLICT` where the host already has one of that group,
+   * `STORAGE_ALGORITHM_MISMATCH`, `STORAGE_CORRUPT`, `INVALID_MEMBERSHIP`, `CLOSED`
+   */
+  createReplica(options: ReplicaOptions): Promise<Replica>
+  /** The replica of a group, where it has one. */
+  replica(group: GroupId): Replica | undefined
+  /** All its replicas, in order of group. */
+  replicas(): readonly Replica[]
+  /**
+   * Closes a group's replica and forgets its data for good.
+   *
+   * @throws QuorateError `STORAGE_FAILED`, `CLOSED`
+   */
+  dropReplica(group: GroupId): Promise<void>
+  /** Whether a connection to a peer stands; `true` for the host itself. */
+  reachable(peer: NodeId): boolean
+  /** Adds a peer, changes its address, or removes it; see {@link Transport.setPeer}. */
+  setPeer(peer: NodeId, address: string | undefined): void
+  /**
+   * Answers calls to a service on this host until the returned function is called. One handler a
+   * service; the name has the alphabet of ids.
+   */
+  serve(service: string, handler: CallHandler): Unsubscribe
+  /**
+   * Calls a service on another host, or on this one.
+   *
+   * @throws QuorateError whatever the handler threw; `UNAVAILABLE` where the call was certainly not
+   * handed over; `OUTCOME_UNKNOWN` after a timeout, an abort or a lost connection: it may have run
+   */
+  call(to: NodeId, service: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+}
