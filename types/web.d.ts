@@ -33,6 +33,7 @@ declare var TextDecoder: {
 
 declare function setTimeout(callback: () => void, ms: number): unknown
 declare function clearTimeout(timer: unknown): void
+declare var setImmediate: undefined | ((callback: () => void) => unknown)
 declare function queueMicrotask(callback: () => void): void
 declare var performance: { now(): number }
 declare var crypto: { getRandomValues<T extends Uint32Array | Uint8Array>(target: T): T }

@@ -8,7 +8,7 @@ import type { Limits } from './limits.ts'
 import type { Membership, MembershipTarget } from './membership.ts'
 import type { Tracer } from './observability.ts'
 import type { Random } from './random.ts'
-import type { SnapshotMeta } from './snapshot.ts'
+import type { SnapshotMeta, SnapshotPosition } from './snapshot.ts'
 import type { DurableState, WriteBatch } from './storage.ts'
 
 /** An algorithm: makes the cores of a group's replicas. `raft()` and `paxos()` return one. */
@@ -84,13 +84,21 @@ export type Input<M = unknown> =
   /** The state machine contains every entry up to `index`. */
   | { readonly type: 'applied'; readonly index: LogIndex }
   /** The state machine's snapshot is finished in storage; the core may make it the group's and compact. */
-  | { readonly type: 'snapshotTaken'; readonly snapshot: SnapshotMeta; readonly compactTo: LogIndex }
+  | {
+      readonly type: 'snapshotTaken'
+      readonly snapshot: SnapshotMeta
+      readonly compactTo: LogIndex
+    }
   /** A snapshot that the core asked for is finished in storage. */
   | { readonly type: 'snapshotFetched'; readonly snapshot: SnapshotMeta }
   /** A snapshot that the core asked for could not be had; it may ask again. */
   | { readonly type: 'snapshotFetchFailed'; readonly snapshot: SnapshotMeta }
   /** What the core asked to read from the log; `undefined` where the log no longer holds its start. */
-  | { readonly type: 'entriesRead'; readonly id: CallId; readonly entries: readonly Entry[] | undefined }
+  | {
+      readonly type: 'entriesRead'
+      readonly id: CallId
+      readonly entries: readonly Entry[] | undefined
+    }
   /** Messages to this peer are probably lost. A hint. */
   | { readonly type: 'peerUnreachable'; readonly peer: NodeId }
   /** A connection to this peer has been made, perhaps anew: what was sent before may be lost. A hint. */
@@ -254,6 +262,11 @@ export interface ConsensusCore<M = unknown> {
   step(input: Input<M>, now: number): Effects<M>
   /** How the replica stands; a new object. */
   status(): ConsensusStatus
+  /**
+   * Where a snapshot of the state machine as it is now stands: the index last reported by `applied`,
+   * its epoch, and the committed membership in force there.
+   */
+  appliedPosition(): SnapshotPosition
 }
 
 const NONE: readonly never[] = Object.freeze([])

@@ -43,5 +43,6 @@ export async function closeAll(
     }
   }
   if (failures.length === 1) throw failures[0]
-  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} of ${resources.length} failed to close`)
+  if (failures.length > 1)
+    throw new AggregateError(failures, `${failures.length} of ${resources.length} failed to close`)
 }

@@ -61,7 +61,9 @@ export function quorumIndex(
   assert(need >= 1 && need <= voters.length, 'a quorum is 1 to all of the voters')
   if (voters.length === 3 && need === 2) {
     return middle(
-      indexOf(voters[0] as NodeId), indexOf(voters[1] as NodeId), indexOf(voters[2] as NodeId),
+      indexOf(voters[0] as NodeId),
+      indexOf(voters[1] as NodeId),
+      indexOf(voters[2] as NodeId),
     )
   }
   const reached = voters.map(indexOf).sort((a, b) => b - a)
@@ -73,7 +75,10 @@ export function jointQuorumIndex(
   membership: Pick<Membership, 'voters' | 'outgoing'>,
   indexOf: (id: NodeId) => LogIndex,
 ): LogIndex {
-  return Math.min(quorumIndex(membership.voters, indexOf), quorumIndex(membership.outgoing, indexOf))
+  return Math.min(
+    quorumIndex(membership.voters, indexOf),
+    quorumIndex(membership.outgoing, indexOf),
+  )
 }
 
 function middle(a: number, b: number, c: number): number {

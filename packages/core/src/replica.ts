@@ -48,7 +48,10 @@ export interface Replica extends Closeable, EventSource<ReplicaEvents> {
    */
   readBarrier(mode: ReadMode, options?: CallOptions): Promise<LogIndex>
   /** A read barrier, then the state machine's answer. Default mode `quorum`. */
-  query(query: Uint8Array, options?: CallOptions & { readonly mode?: ReadMode | undefined }): Promise<Uint8Array>
+  query(
+    query: Uint8Array,
+    options?: CallOptions & { readonly mode?: ReadMode | undefined },
+  ): Promise<Uint8Array>
   /**
    * Brings the group to a membership; resolves with it when it is committed and final.
    *

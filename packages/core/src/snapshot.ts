@@ -26,7 +26,12 @@ export interface SnapshotMeta extends SnapshotPosition {
 }
 
 /** The id that a store gives to a snapshot: position, size and checksum in hexadecimal. */
-export function snapshotId(index: LogIndex, epoch: Epoch, sizeBytes: number, checksum: number): string {
+export function snapshotId(
+  index: LogIndex,
+  epoch: Epoch,
+  sizeBytes: number,
+  checksum: number,
+): string {
   return [index, epoch, sizeBytes, checksum].map((part) => part.toString(16)).join('-')
 }
 

@@ -147,7 +147,9 @@ export interface LogStorage {
    * all; at least the last entry is there where the log holds one that is not faulty
    * @throws QuorateError `STORAGE_CORRUPT`, `STORAGE_FAILED`, `CLOSED`
    */
-  load(options?: AbortOptions & { readonly tailBytesMax?: number | undefined }): Promise<DurableState>
+  load(
+    options?: AbortOptions & { readonly tailBytesMax?: number | undefined },
+  ): Promise<DurableState>
   /**
    * Makes a batch durable.
    *

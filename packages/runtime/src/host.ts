@@ -1,9 +1,26 @@
 // The contract of a host: one process's share of a cluster. Many groups live on it, over one
 // transport and one storage, and what stores need beyond consensus (calls to other hosts) is here.
 import type {
-  CallOptions, Clock, ClusterId, Closeable, ConsensusFactory, EventSource, GroupId, HostStorage,
-  Limits, Logger, MembershipTarget, Metrics, NodeId, QuorateError, Random, Replica, StateMachine,
-  Tracer, Transport, Unsubscribe,
+  CallOptions,
+  Clock,
+  ClusterId,
+  Closeable,
+  ConsensusFactory,
+  EventSource,
+  GroupId,
+  HostStorage,
+  Limits,
+  Logger,
+  MembershipTarget,
+  Metrics,
+  NodeId,
+  QuorateError,
+  Random,
+  Replica,
+  StateMachine,
+  Tracer,
+  Transport,
+  Unsubscribe,
 } from '@quorate/core'
 
 /** What a host is made of. */
