@@ -22,7 +22,7 @@ export interface Clock {
   wallNow(): number
   /**
    * Runs `callback` once, not earlier than `delayMs` from now (a delay below 0 counts as 0),
-   * never during this call. A pending timer does not keep a process alive by itself.
+   * never during this call.
    */
   setTimer(delayMs: number, callback: () => void): Timer
   /**
@@ -34,19 +34,16 @@ export interface Clock {
 
 /** The platform's clock. */
 export function systemClock(): Clock {
+  const immediate = typeof setImmediate === 'function' ? setImmediate : undefined
   return {
     now: () => performance.now(),
     wallNow: () => Date.now(),
     setTimer(delayMs, callback) {
-      const handle = setTimeout(callback, Math.max(0, delayMs)) as { unref?: () => void } | number
-      if (typeof handle === 'object') handle.unref?.()
+      const handle = setTimeout(callback, Math.max(0, delayMs))
       return { cancel: () => clearTimeout(handle) }
     },
     // Node runs immediates right after the sockets that were ready; elsewhere a task boundary comes
     // only with a timer's delay, so the end of the current job has to do.
-    defer:
-      typeof setImmediate === 'function'
-        ? (callback) => void setImmediate(callback)
-        : queueMicrotask,
+    defer: immediate === undefined ? queueMicrotask : (callback) => void immediate(callback),
   }
 }
