@@ -2,14 +2,22 @@
 // is written in the language of every Node that can read a module at all.
 import { readFileSync } from 'fs'
 
-/** `[major, minor]` of a version such as `v20.19.1`. */
+/**
+ * `[major, minor]` of a version such as `v20.19.1`.
+ * @param {string} text
+ * @returns {[number, number]}
+ */
 export function parseVersion(text) {
   const match = /^v?(\d+)\.(\d+)/.exec(text)
   if (match === null) throw new TypeError('not a version: ' + text)
   return [Number(match[1]), Number(match[2])]
 }
 
-/** What is wrong with this Node, or an empty string. `range` is `engines.node`: `>=20.19`. */
+/**
+ * What is wrong with this Node, or an empty string.
+ * @param {string} version as in `process.version`
+ * @param {string} range as in `engines.node`: `>=20.19`
+ */
 export function nodeProblem(version, range) {
   const wanted = parseVersion(range.replace('>=', ''))
   const found = parseVersion(version)

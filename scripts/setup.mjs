@@ -34,7 +34,10 @@ function fingerprint() {
   return hash.digest('hex')
 }
 
-/** Whether an earlier run installed exactly this, and nobody removed it since. */
+/**
+ * Whether an earlier run installed exactly this, and nobody removed it since.
+ * @param {string} wanted
+ */
 function isInstalled(wanted) {
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) return false
   return manifests().every((file) => {
@@ -44,7 +47,10 @@ function isInstalled(wanted) {
   })
 }
 
-/** The pinned pnpm: the installed one when there is one, otherwise npx fetches it. */
+/**
+ * The pinned pnpm: the installed one when there is one, otherwise npx fetches it.
+ * @returns {[command: string, args: string[]]}
+ */
 function pnpmCommand() {
   const [, version] = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
