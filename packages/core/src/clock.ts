@@ -44,6 +44,7 @@ export function systemClock(): Clock {
     },
     // Node runs immediates right after the sockets that were ready; elsewhere a task boundary comes
     // only with a timer's delay, so the end of the current job has to do.
-    defer: immediate === undefined ? queueMicrotask : (callback) => void immediate(callback),
+    defer: (callback) =>
+      immediate === undefined ? queueMicrotask(callback) : void immediate(callback),
   }
 }
