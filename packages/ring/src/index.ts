@@ -1,1 +1,28 @@
-export {}
+// The public face of the package. Each algorithm stands in a module of its own, so that a
+// bundler takes only those that are used.
+/**
+ * Partitioning that can be checked: hash rings, shard tables and six other algorithms behind one
+ * contract, with plans of moves that prove that they are minimal.
+ *
+ * @packageDocumentation
+ */
+export type { KeyHash } from './hash.ts'
+export { hashRing, hashRingFrom } from './hash-ring.ts'
+export type { Arc, HashRing, HashRingJson, HashRingOptions } from './hash-ring.ts'
+export { hashTag } from './key.ts'
+export type { Member, MemberOptions, MembershipChange } from './members.ts'
+export { murmur3 } from './murmur3.ts'
+export type {
+  BalanceStats,
+  Candidate,
+  Explanation,
+  Placement,
+  PlacementJson,
+  PlacementSupport,
+} from './placement.ts'
+export { shardTable, shardTableFrom } from './shard-table.ts'
+export type { HeldShards, ShardTable, ShardTableJson, ShardTableOptions } from './shard-table.ts'
+export type { ZoneViolation } from './shard-report.ts'
+export { randomTokens } from './tokens.ts'
+export type { TokenAllocator, TokenRequest } from './tokens.ts'
+export type { ZoneRule } from './zones.ts'
