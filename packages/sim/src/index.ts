@@ -1,1 +1,19 @@
-export {}
+// The public face of the simulator.
+/**
+ * Deterministic simulation of replicated groups: cores alone, or hosts with everything on them, on a
+ * virtual clock, network and disk, with every promise checked as they run.
+ *
+ * @packageDocumentation
+ */
+export * from './model/violation.ts'
+export { CoreCluster } from './model/core-cluster.ts'
+export type {
+  ClusterEvent,
+  CoreClusterOptions,
+  FlightMessage,
+  MessageFilter,
+} from './model/core-cluster.ts'
+export type { CallRecord } from './model/calls.ts'
+export type { ExplorableCore } from './model/replica-model.ts'
+export type { Promises } from './model/history.ts'
+export type { LogImage } from './model/log-image.ts'
