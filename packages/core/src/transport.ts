@@ -31,6 +31,17 @@ export interface TransportContext {
   readonly host: NodeId
   /** The version of the frames' content; peers with another are refused. */
   readonly wireVersion: number
+  /**
+   * Names this host's storage: drawn once when the storage was made, with the alphabet of ids. A
+   * peer that comes back with another storage has lost its memory, and is refused until `setPeer`
+   * names it anew. Default: not checked.
+   */
+  readonly store?: string | undefined
+  /**
+   * Counts the starts of this host on its storage, from 1. A peer that comes with a smaller count
+   * than it had before runs on a copy of an older disk, and is refused. Default: not checked.
+   */
+  readonly epoch?: number | undefined
   /** Time and timers. */
   readonly clock: Clock
   /** Jitter. */
