@@ -69,6 +69,7 @@ describe('a cluster of cores', () => {
     group.stabilize(['1', '2'])
     group.snapshot('1')
     group.stabilize(['1', '2'])
+    for (const late of group.matching({ to: '3' })) group.drop(late)
     group.restart('3')
     group.advance(60)
     group.stabilize()
