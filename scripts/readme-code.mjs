@@ -97,7 +97,7 @@ function typecheck(folder) {
       types: ['node'],
       paths: paths(),
     },
-    include: ['.'],
+    files: readdirSync(folder).filter((name) => name.endsWith('.ts')),
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')

@@ -94,7 +94,7 @@ export function readmeProblems(pack: PackageFolder): Problem[] {
 }
 
 /** The files at the leaves of an export target, with the condition that leads to each. */
-export function* leaves(
+function* leaves(
   target: ExportTarget,
   condition = 'default',
 ): Generator<readonly [condition: string, file: string]> {
@@ -103,7 +103,7 @@ export function* leaves(
 }
 
 /** Entry points as they stand in the sources: `src/index.ts`. */
-export function sourceEntries(manifest: Manifest): string[] {
+function sourceEntries(manifest: Manifest): string[] {
   return Object.values(manifest.exports ?? {}).flatMap((target) =>
     [...leaves(target)]
       .filter(([condition]) => condition === '@quorate/source')

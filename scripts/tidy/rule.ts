@@ -26,7 +26,7 @@ export interface FileRule {
 const programs = new WeakMap<SourceFile, ts.SourceFile>()
 
 /** The syntax tree of a file, parsed once however many rules look at it. */
-export function parse(file: SourceFile): ts.SourceFile {
+function parse(file: SourceFile): ts.SourceFile {
   const known = programs.get(file)
   if (known !== undefined) return known
   const tree = ts.createSourceFile(file.path, file.text, ts.ScriptTarget.ES2023, true)
@@ -35,13 +35,13 @@ export function parse(file: SourceFile): ts.SourceFile {
 }
 
 /** Every node of a tree, parents first. */
-export function* nodes(root: ts.Node): Generator<ts.Node> {
+function* nodes(root: ts.Node): Generator<ts.Node> {
   yield root
   for (const child of root.getChildren()) yield* nodes(child)
 }
 
 /** The 1-based line on which a node starts. */
-export function lineOf(tree: ts.SourceFile, node: ts.Node): number {
+function lineOf(tree: ts.SourceFile, node: ts.Node): number {
   return tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1
 }
 

@@ -5,7 +5,7 @@ import ts from 'typescript'
 import { isCode, isPackageSource, syntaxRule, type FileRule, type Problem } from './rule.ts'
 
 /** No file is longer. */
-export const linesMax = 600
+const linesMax = 600
 
 const emptyNames = /(?:^|[.-])(?:utils?|common|helpers?|managers?|misc|stuff)(?:[.-]|$)/
 const marker = /\b(?:TO(?:DO)|FIX(?:ME)|X(?:XX))\b/
