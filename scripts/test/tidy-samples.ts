@@ -35,6 +35,12 @@ export const samples: readonly Sample[] = [
   sample('banned-globals', portable, 'clock.setTimeout(f, 1); x.process = { Date: 1 }', 0),
   sample('banned-globals', portable, '// Date.now() in a comment\nconst s = "Math.random()"', 0),
   sample('banned-globals', portable, 'interface Clock { setTimeout(ms: number): void }', 0),
+  sample('banned-globals', portable, 'function f(process: number) { return process }', 0),
+  sample('banned-globals', portable, 'const { process, x: [crypto] } = y; process(crypto)', 0),
+  sample('banned-globals', portable, 'for (const process of all) f({ process })', 0),
+  sample('banned-globals', portable, 'for (const { process: p } of all) f(p)', 0),
+  sample('banned-globals', portable, 'function f(process: number) {}\nf(process)', 1),
+  sample('banned-globals', portable, '{ const Date = 1 }\nDate.now()', 1),
   sample('banned-globals', 'packages/core/src/clock.ts', 'Date.now()', 0),
   sample('banned-globals', 'packages/storage-fs/src/wal.ts', 'process.pid', 0),
 

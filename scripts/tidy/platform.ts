@@ -3,6 +3,7 @@
 import { builtinModules } from 'node:module'
 import ts from 'typescript'
 import { isPackageSource, packageOf, syntaxRule, type FileRule } from './rule.ts'
+import { isLocal } from './scope.ts'
 
 const pure: ReadonlySet<string> = new Set([
   'core',
@@ -49,19 +50,20 @@ function isPure(path: string): boolean {
   return isPackageSource(path) && pure.has(packageOf(path) ?? '') && !wrappers.has(path)
 }
 
-/** Whether an identifier reads a variable, rather than naming a member or a property. */
-function isReference(node: ts.Identifier): boolean {
+/** Whether an identifier reads a global, rather than a variable, a member or a property. */
+function isGlobal(node: ts.Identifier): boolean {
   const { parent } = node
-  if (ts.isPropertyAccessExpression(parent)) return parent.expression === node
-  if (ts.isQualifiedName(parent)) return parent.left === node
-  if (ts.isPropertyAssignment(parent)) return parent.initializer === node
+  if (ts.isPropertyAccessExpression(parent) && parent.name === node) return false
+  if (ts.isQualifiedName(parent) && parent.right === node) return false
+  if (ts.isPropertyAssignment(parent) && parent.name === node) return false
+  if (ts.isBindingElement(parent) && parent.propertyName === node) return false
   const named =
     ts.isPropertyDeclaration(parent) ||
     ts.isPropertySignature(parent) ||
     ts.isMethodDeclaration(parent) ||
     ts.isMethodSignature(parent) ||
     ts.isImportSpecifier(parent)
-  return !named || parent.name !== node
+  return (!named || parent.name !== node) && !isLocal(node)
 }
 
 function memberName(node: ts.Node): string | undefined {
@@ -74,7 +76,7 @@ function memberName(node: ts.Node): string | undefined {
 
 /** No ambient time, randomness, timers or process in a package that runs anywhere. */
 export const noBannedGlobals: FileRule = syntaxRule('banned-globals', isPure, (node) => {
-  if (ts.isIdentifier(node) && bannedGlobals.has(node.text) && isReference(node)) {
+  if (ts.isIdentifier(node) && bannedGlobals.has(node.text) && isGlobal(node)) {
     return `${node.text} is not available here: take it from the context`
   }
   const member = memberName(node)
@@ -107,7 +109,7 @@ export const noNode: FileRule = syntaxRule(
   'no-node',
   (path) => (isPackageSource(path) && pure.has(packageOf(path) ?? '')) || browserSide.test(path),
   (node) => {
-    if (ts.isIdentifier(node) && node.text === 'Buffer' && isReference(node)) {
+    if (ts.isIdentifier(node) && node.text === 'Buffer' && isGlobal(node)) {
       return 'Buffer exists in Node alone: use Uint8Array'
     }
     const name = importedModule(node)
@@ -125,7 +127,7 @@ export const noAsync: FileRule = syntaxRule(
   (node) => {
     if (node.kind === ts.SyntaxKind.AwaitKeyword) return 'await in a synchronous package'
     if (node.kind === ts.SyntaxKind.AsyncKeyword) return 'async in a synchronous package'
-    if (ts.isIdentifier(node) && promises.has(node.text) && isReference(node)) {
+    if (ts.isIdentifier(node) && promises.has(node.text) && isGlobal(node)) {
       return `${node.text} in a synchronous package`
     }
     return undefined
