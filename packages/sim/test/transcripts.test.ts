@@ -13,15 +13,13 @@ const options = {
 }
 
 describe('transcripts', () => {
-  for (const name of readdirSync(directory).filter((each) => each.endsWith('.txt'))) {
-    it(name, () => {
-      const path = `${directory}${name}`
-      const expected = readFileSync(path, 'utf8')
-      const actual = runTranscript(expected, options)
-      if (process.env.QUORATE_REWRITE === '1') writeFileSync(path, actual)
-      else expect(actual).toBe(expected)
-    })
-  }
+  it.each(readdirSync(directory).filter((name) => name.endsWith('.txt')))('%s', (name) => {
+    const path = `${directory}${name}`
+    const expected = readFileSync(path, 'utf8')
+    const actual = runTranscript(expected, options)
+    if (process.env.QUORATE_REWRITE === '1') writeFileSync(path, actual)
+    expect(readFileSync(path, 'utf8')).toBe(actual)
+  })
 
   it('come back as they are when they are right', () => {
     const text =

@@ -11,6 +11,7 @@ import type {
   LogIndex,
   MembershipTarget,
   NodeId,
+  Random,
   ReadMode,
   SnapshotMeta,
   Tracer,
@@ -40,6 +41,8 @@ export interface CoreClusterOptions<M> {
   readonly limits?: Partial<Limits> | undefined
   /** The tracer of a replica. Default: none. */
   readonly tracer?: ((id: NodeId) => Tracer) | undefined
+  /** The randomness of one start of a core. Default: forked from the seed. */
+  readonly randomOf?: ((id: NodeId, start: number) => Random) | undefined
   /** Whether every write completes at once instead of waiting for `persist`. Default false. */
   readonly persistAtOnce?: boolean | undefined
 }
@@ -109,7 +112,8 @@ export class CoreCluster<M> implements ReplicaSink<M> {
       consensus: options.consensus,
       group: 'group',
       limits: resolveLimits(options.limits),
-      randomOf: (id, start) => createRandom(options.seed ?? 1).fork(`${id}/${start}`),
+      randomOf:
+        options.randomOf ?? ((id, start) => createRandom(options.seed ?? 1).fork(`${id}/${start}`)),
       tracerOf: options.tracer ?? (() => noTracer),
     }
     this.history = new History(bootstrap, { ...defaultPromises, ...definedOf(options.promises) })
