@@ -1,0 +1,58 @@
+// Opens a WebSocket to another host, up to the point where the handshake can begin.
+import type { Socket } from 'node:net'
+import type { PeerCertificate, SecureContextOptions } from 'node:tls'
+import { WebSocket, type ClientOptions } from 'ws'
+
+/** What a dial needs. */
+export interface DialOptions {
+  readonly url: string
+  readonly payloadBytesMax: number
+  /** Certificates, and the check of the other side's; for `wss:` only. */
+  readonly tls?:
+    | (SecureContextOptions & {
+        readonly checkServerIdentity: (
+          name: string,
+          certificate: PeerCertificate,
+        ) => Error | undefined
+      })
+    | undefined
+  onOpen(ws: WebSocket, socket: Socket): void
+  /** It failed before it was open; called at most once, and never after `onOpen`. */
+  onFail(reason: string): void
+}
+
+/** Begins to connect. The socket is returned for whoever keeps account of all. */
+export function dial(options: DialOptions): WebSocket {
+  const secure = { ...options.tls, minVersion: 'TLSv1.3', rejectUnauthorized: true }
+  const ws = new WebSocket(options.url, {
+    perMessageDeflate: false,
+    followRedirects: false,
+    maxPayload: options.payloadBytesMax,
+    maxFragments: 64,
+    // Masks guard proxies against pages that choose what is sent; a host chooses its own bytes.
+    generateMask: (mask) => void mask.fill(0),
+    // The types of `ws` give `checkServerIdentity` another result than TLS asks for.
+    ...(options.tls === undefined ? {} : (secure as unknown as ClientOptions)),
+  })
+  let socket: Socket | undefined
+  let over = false
+  const fail = (reason: string): void => {
+    if (over) return
+    over = true
+    options.onFail(reason)
+  }
+  ws.once('upgrade', (response) => {
+    socket = response.socket
+    socket.setNoDelay(true)
+  })
+  ws.once('open', () => {
+    if (over) return
+    over = true
+    ws.off('error', onError)
+    options.onOpen(ws, socket as Socket)
+  })
+  const onError = (error: Error): void => fail(error.message)
+  ws.on('error', onError)
+  ws.once('close', (code) => fail(`closed with code ${code}`))
+  return ws
+}
