@@ -1,0 +1,38 @@
+// The one file to change for another algorithm, storage or placement: everything else in the app
+// takes what is chosen here by its contract.
+import type { ConsensusFactory, HostStorage, NodeId } from '@quorate/core'
+import { QuorateError } from '@quorate/core'
+import { raft } from '@quorate/raft'
+import { hashRing } from '@quorate/ring'
+import { fsStorage } from '@quorate/storage-fs'
+import { memoryStorage } from '@quorate/storage-memory'
+
+/** The algorithms that `--consensus` knows. */
+export const consensusChoices: Readonly<Record<string, () => ConsensusFactory>> = {
+  raft: () => raft(),
+}
+
+/** The storages that `--storage` knows; each is given the host's directory. */
+export const storageChoices: Readonly<Record<string, (directory: string) => HostStorage>> = {
+  fs: (directory) => fsStorage(directory),
+  memory: () => memoryStorage(),
+}
+
+/** How keys are placed on hosts. */
+export function placement(members: readonly NodeId[], shards: number, replicas: number) {
+  return hashRing({ members: [...members], shards, replicas })
+}
+
+/**
+ * Picks by name.
+ *
+ * @throws QuorateError `INVALID_OPTIONS` where there is none of that name
+ */
+export function choose<T>(choices: Readonly<Record<string, T>>, name: string, option: string): T {
+  const choice = Object.hasOwn(choices, name) ? choices[name] : undefined
+  if (choice !== undefined) return choice
+  throw new QuorateError(
+    'INVALID_OPTIONS',
+    `${option} ${JSON.stringify(name)} is unknown; there is ${Object.keys(choices).join(', ')}`,
+  )
+}

@@ -1,0 +1,153 @@
+// A cluster of processes on this machine: which ports, how each is started, and that none is left
+// behind. A host that dies is started again, since a person may want to see that.
+import type { ChildProcess } from 'node:child_process'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { QuorateError } from '@quorate/core'
+import type { ClusterOptions } from '../commands/node.ts'
+
+/** One host to be. */
+export interface PlannedHost {
+  /** Its name. */
+  readonly id: string
+  /** Its port for clients. */
+  readonly clientPort: number
+  /** Its port for other hosts. */
+  readonly peerPort: number
+}
+
+/** The hosts of a cluster of `count`: names from a on, client ports from `port`, peer ports 100 above. */
+export function planHosts(count: number, port: number): readonly PlannedHost[] {
+  return Array.from({ length: count }, (_, at) => ({
+    id: String.fromCharCode(97 + at),
+    clientPort: port + at,
+    peerPort: port + 100 + at,
+  }))
+}
+
+/**
+ * Checks that all ports are free.
+ *
+ * @throws QuorateError `PORT_IN_USE`, naming the first that is not
+ */
+export async function checkPorts(hosts: readonly PlannedHost[], bind: string): Promise<void> {
+  for (const port of hosts.flatMap(({ clientPort, peerPort }) => [clientPort, peerPort])) {
+    const server = createServer()
+    try {
+      await once(server.listen(port, bind), 'listening')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      throw new QuorateError(
+        'PORT_IN_USE',
+        `port ${port} is in use: stop what uses it, or choose others by --port`,
+      )
+    }
+    await new Promise((resolve) => server.close(resolve))
+  }
+}
+
+/** What a started host says. */
+export interface HostReady {
+  /** Where clients connect. */
+  readonly clientAddress: string
+  /** Its dashboard. */
+  readonly dashboard: string
+}
+
+/** Processes of a cluster. */
+export interface LocalCluster {
+  /** What each host said when it was ready, in order. */
+  readonly ready: readonly HostReady[]
+  /** Stops all processes; resolves when none is left. */
+  stop(): Promise<void>
+}
+
+const RESTART_MS = 2_000
+
+/** Starts all hosts and waits until each is ready; `report` is told of deaths and restarts. */
+export async function startLocalCluster(
+  cli: string,
+  hosts: readonly PlannedHost[],
+  options: ClusterOptions,
+  report: (line: string) => void,
+): Promise<LocalCluster> {
+  const children = new Map<string, ChildProcess>()
+  let stopping = false
+
+  const start = async (host: PlannedHost): Promise<HostReady> => {
+    const child = fork(cli, argumentsOf(host, hosts, options), {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    children.set(host.id, child)
+    return new Promise((resolve, reject) => {
+      child.once('message', (message) => {
+        child.once('exit', (code, signal) => restart(host, code, signal))
+        resolve(message as HostReady)
+      })
+      child.once('exit', (code) =>
+        reject(
+          new QuorateError('UNAVAILABLE', `host ${host.id} did not start (exit code ${code})`),
+        ),
+      )
+    })
+  }
+  const restart = (host: PlannedHost, code: number | null, signal: string | null): void => {
+    if (stopping) return
+    report(
+      `host ${host.id} ended (${signal ?? `exit code ${code}`}); it is started again in ${RESTART_MS / 1_000} s`,
+    )
+    setTimeout(() => {
+      if (stopping) return
+      start(host).then(
+        () => report(`host ${host.id} is back`),
+        (error: unknown) => report((error as Error).message),
+      )
+    }, RESTART_MS)
+  }
+  const stop = async (): Promise<void> => {
+    stopping = true
+    await Promise.all(
+      [...children.values()].map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        const exited = once(child, 'exit')
+        child.kill('SIGTERM')
+        const late = setTimeout(() => child.kill('SIGKILL'), 10_000)
+        await exited
+        clearTimeout(late)
+      }),
+    )
+  }
+
+  try {
+    return { ready: await Promise.all(hosts.map(start)), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function argumentsOf(
+  host: PlannedHost,
+  hosts: readonly PlannedHost[],
+  options: ClusterOptions,
+): string[] {
+  const peers = hosts
+    .filter(({ id }) => id !== host.id)
+    .map(({ id, peerPort }) => `${id}=ws://${options.bind}:${peerPort}`)
+  const given: Record<string, string | number> = {
+    id: host.id,
+    'peer-port': host.peerPort,
+    'client-port': host.clientPort,
+    peers: peers.join(','),
+    cluster: options.cluster,
+    consensus: options.consensus,
+    storage: options.storage,
+    shards: options.shards,
+    replicas: options.replicas,
+    data: options.data,
+    bind: options.bind,
+    log: options.log,
+  }
+  return ['node', ...Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)])]
+}

@@ -1,0 +1,105 @@
+// demo: a whole cluster on this machine, one process for each host, until ctrl-C.
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import { writeClusterFile } from '../cluster/cluster-file.ts'
+import { checkPorts, planHosts, startLocalCluster } from '../cluster/local-cluster.ts'
+import { CommandEnd } from '../output/exit-codes.ts'
+import { printResult } from '../output/report.ts'
+import { untilStopped } from '../server/until-stopped.ts'
+import type { ClusterOptions } from './node.ts'
+import { withCluster } from './node.ts'
+import { integer } from './options.ts'
+
+interface DemoOptions extends ClusterOptions {
+  readonly nodes: number
+  readonly port: number
+}
+
+/** Adds the command. */
+export function addDemo(program: Command): void {
+  withCluster(
+    program.command('demo').description('run a cluster of several processes on this machine'),
+  )
+    .option('--nodes <count>', 'hosts', integer(1, 26), 3)
+    .option(
+      '--port <port>',
+      'the first client port; hosts talk to each other 100 above',
+      integer(1_024, 65_000),
+      7_401,
+    )
+    .action(async (given: DemoOptions) => {
+      const options = {
+        ...given,
+        data: resolve(given.data),
+        replicas: Math.min(given.replicas, given.nodes),
+      }
+      const stopped = untilStopped()
+      await checkLayout(options)
+      const hosts = planHosts(options.nodes, options.port)
+      await checkPorts(hosts, options.bind)
+      const report = (line: string): void => void process.stderr.write(`${line}\n`)
+      const cluster = await startLocalCluster(
+        fileURLToPath(import.meta.url),
+        hosts,
+        options,
+        report,
+      )
+      try {
+        await writeClusterFile(options.data, {
+          cluster: options.cluster,
+          layout: layoutOf(options),
+          hosts: hosts.map(({ id }, at) => ({
+            id,
+            client: cluster.ready[at]?.clientAddress ?? '',
+          })),
+        })
+        const dashboard = cluster.ready[0]?.dashboard ?? ''
+        printResult(options, { dashboard, data: options.data, hosts: cluster.ready }, () =>
+          introduction(options, dashboard),
+        )
+        await stopped
+      } finally {
+        await cluster.stop()
+      }
+    })
+}
+
+/** What cannot change once a data directory holds a cluster. */
+function layoutOf(options: DemoOptions): string {
+  const { nodes, shards, replicas, consensus, storage } = options
+  return `--nodes ${nodes} --shards ${shards} --replicas ${replicas} --consensus ${consensus} --storage ${storage}`
+}
+
+async function checkLayout(options: DemoOptions): Promise<void> {
+  let layout: string | undefined
+  try {
+    layout = (
+      JSON.parse(await readFile(join(options.data, 'cluster.json'), 'utf8')) as { layout?: string }
+    ).layout
+  } catch {
+    // A new directory, or one whose file is gone: the hosts check what they find themselves.
+    return
+  }
+  if (layout === undefined || layout === layoutOf(options)) return
+  throw new CommandEnd(
+    'config',
+    `${options.data} holds a cluster made with ${layout}: start it with these, or choose another --data`,
+  )
+}
+
+function introduction(options: DemoOptions, dashboard: string): string {
+  const replicas = options.replicas === 1 ? '1 replica' : `${options.replicas} replicas`
+  return `quorate: ${options.nodes} hosts, ${options.shards} shards of ${replicas} each, ${options.consensus} over ${options.storage}
+
+  dashboard   ${dashboard}
+  data        ${options.data}
+
+  try         npx quorate put greeting hello
+              npx quorate get greeting
+              npx quorate load --sample cities
+
+  ctrl-C stops all of it; the data stays.
+`
+}

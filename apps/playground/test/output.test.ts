@@ -1,0 +1,117 @@
+// What people and scripts see: exit codes by error, text that cannot forge a line, aligned tables,
+// and progress that keeps quiet where nobody watches.
+import { describe, expect, it } from 'vitest'
+import { QuorateError } from '@quorate/core'
+import { parsePeers } from '../src/commands/node.ts'
+import { CommandEnd, exitCodes, exitOf } from '../src/output/exit-codes.ts'
+import { createLogger } from '../src/output/log.ts'
+import { createProgress } from '../src/output/progress.ts'
+import { bytesAsJson, printable, table } from '../src/output/report.ts'
+
+describe('exit codes', () => {
+  it('are distinct', () => {
+    const numbers = Object.values(exitCodes).map(([code]) => code)
+    expect(new Set(numbers).size).toBe(numbers.length)
+  })
+  it.each([
+    [new CommandEnd('notFound'), 3],
+    [new QuorateError('CONFLICT', ''), 4],
+    [new QuorateError('OUTCOME_UNKNOWN', ''), 5],
+    [new QuorateError('TIMEOUT', ''), 5],
+    [new QuorateError('UNAVAILABLE', ''), 6],
+    [new QuorateError('PORT_IN_USE', ''), 8],
+    [new QuorateError('STORAGE_ALGORITHM_MISMATCH', ''), 8],
+    [new QuorateError('STORAGE_CORRUPT', ''), 9],
+    [new Error('bug'), 1],
+  ])('%s ends with %i', (error, code) => expect(exitCodes[exitOf(error)][0]).toBe(code))
+})
+
+describe('output', () => {
+  it('shows bytes as text where they are text', () => {
+    expect(bytesAsJson(Buffer.from('zażółć'))).toBe('zażółć')
+    expect(bytesAsJson(Uint8Array.of(0xff, 0))).toEqual({ base64: '/wA=' })
+  })
+  it('cannot be moved or split by what it prints', () => {
+    expect(printable('a\nerror: fake\u001b[2J\u202egnp\0')).toBe(
+      'a error: fake\\u001b[2J\\u202egnp\\u0000',
+    )
+  })
+  it('aligns columns', () => {
+    expect(
+      table([
+        ['a', 'bb', 'c'],
+        ['aaa', 'b', ''],
+      ]),
+    ).toBe('a    bb  c\naaa  b')
+  })
+  it('logs one line of JSON, with errors by code and long texts cut', () => {
+    const lines: string[] = []
+    const logger = createLogger('info', { host: 'a' }, (line) => void lines.push(line))
+    logger.debug({}, 'not this')
+    logger.warn(
+      { error: new QuorateError('TIMEOUT', 'late\n[FATAL] fake'), long: 'x'.repeat(999) },
+      'waited',
+    )
+    expect(lines).toHaveLength(1)
+    expect(lines[0]?.match(/\n/g)).toHaveLength(1)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 'warn',
+      host: 'a',
+      message: 'waited',
+      error: { code: 'TIMEOUT' },
+      long: `${'x'.repeat(256)}…`,
+    })
+  })
+})
+
+describe('progress', () => {
+  const watch = (isTTY: boolean, enabled = true) => {
+    const written: string[] = []
+    let now = 0
+    const progress = createProgress(
+      enabled,
+      { isTTY, write: (text: string) => written.push(text) },
+      () => now,
+    )
+    return { written, progress, at: (ms: number) => void (now = ms) }
+  }
+  it('is drawn at most ten times a second on a terminal, and removed', () => {
+    const { written, progress, at } = watch(true)
+    for (let ms = 0; ms <= 1_000; ms += 10) {
+      at(ms)
+      progress.update(() => `at ${ms}`)
+    }
+    progress.end()
+    expect(written).toHaveLength(11)
+    expect(written.at(-1)).toBe('\r\u001b[K')
+  })
+  it('is a line every five seconds elsewhere, and nothing where disabled', () => {
+    const { written, progress, at } = watch(false)
+    const silent = watch(false, false)
+    for (let ms = 0; ms <= 11_000; ms += 100) {
+      at(ms)
+      silent.at(ms)
+      progress.update(() => `at ${ms}`)
+      silent.progress.update(() => 'no')
+    }
+    progress.end()
+    expect(written).toEqual(['at 5000\n', 'at 10000\n'])
+    expect(silent.written).toEqual([])
+  })
+})
+
+describe('--peers', () => {
+  it('names hosts and addresses', () => {
+    expect(parsePeers('b=ws://127.0.0.1:1, c=wss://h:2/x?y=1')).toEqual({
+      b: 'ws://127.0.0.1:1',
+      c: 'wss://h:2/x?y=1',
+    })
+    expect(parsePeers('')).toEqual({})
+  })
+  it.each(['b', 'b=', 'b=http://x', '=ws://x', 'b=ws://x,b=ws://y', '../b=ws://x'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parsePeers(text)).toThrow(/peers/)
+    },
+  )
+})

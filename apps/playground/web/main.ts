@@ -1,0 +1,220 @@
+// The dashboard: asks the host that served it for the whole cluster's state, twice a second while
+// the page can be seen, and shows it with text nodes only, whatever a key or an id holds.
+import type { ClusterView, HostView, ShardView } from '../src/server/view.ts'
+
+const REFRESH_MS = 500
+const EVENTS_MAX = 50
+
+let previous: ClusterView | undefined
+let marked: number | undefined
+
+function element<T extends HTMLElement>(id: string): T {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`the page has no #${id}`)
+  return found as T
+}
+
+/** Makes an element with a class and children; strings become text. */
+function make(tag: string, className: string, ...children: (Node | string)[]): HTMLElement {
+  const made = document.createElement(tag)
+  if (className !== '') made.className = className
+  made.append(...children)
+  return made
+}
+
+function shardsOf(view: ClusterView): number[] {
+  const shards = new Set(view.hosts.flatMap((host) => host.shards.map((shard) => shard.shard)))
+  return [...shards].sort((a, b) => a - b)
+}
+
+function replicaOf(host: HostView, shard: number): ShardView | undefined {
+  return host.shards.find((candidate) => candidate.shard === shard)
+}
+
+function leaderOf(view: ClusterView, shard: number): string | undefined {
+  const leaders = view.hosts
+    .map((host) => ({ id: host.id, replica: replicaOf(host, shard) }))
+    .filter(({ replica }) => replica?.role === 'leader')
+  return leaders.sort((a, b) => (b.replica?.epoch ?? 0) - (a.replica?.epoch ?? 0))[0]?.id
+}
+
+function showHealth(view: ClusterView): void {
+  const down = view.hosts.filter((host) => !host.reachable).map((host) => host.id)
+  const shards = shardsOf(view)
+  const leaderless = shards.filter((shard) => leaderOf(view, shard) === undefined)
+  const health = element('health')
+  const state = leaderless.length > 0 ? 'unavailable' : down.length > 0 ? 'degraded' : 'healthy'
+  health.dataset['state'] = state
+  const why =
+    leaderless.length > 0
+      ? `${leaderless.length} of ${shards.length} shards have no leader`
+      : down.length > 0
+        ? `${down.join(', ')} ${down.length > 1 ? 'do' : 'does'} not answer; every shard has a leader`
+        : `${view.hosts.length} hosts, ${shards.length} shards, each with a leader`
+  health.textContent = `${state}: ${why} · ${view.consensus} · ${view.storage}`
+}
+
+function showHosts(view: ClusterView): void {
+  const most = Math.max(1, ...view.hosts.map((host) => host.shards.length))
+  element('hosts').replaceChildren(
+    ...view.hosts.map((host) => {
+      const leads = host.shards.filter((shard) => shard.role === 'leader').length
+      const keys = host.shards.reduce((sum, shard) => sum + shard.keys, 0)
+      const text = host.reachable
+        ? `leads ${leads} of ${host.shards.length} shards · ${keys.toLocaleString('en')} keys · ${Math.round(host.memoryBytes / 1_048_576)} MiB · up ${duration(host.upSeconds)} · pid ${host.pid}`
+        : 'does not answer'
+      const fill = make('span', '')
+      fill.style.width = `${(100 * leads) / most}%`
+      const item = make(
+        'li',
+        '',
+        make('span', 'name', host.id),
+        make('span', host.reachable ? '' : 'down', text),
+        make('span', 'bar', fill),
+      )
+      item.dataset['host'] = host.id
+      return item
+    }),
+  )
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
+}
+
+function showShards(view: ClusterView): void {
+  const head = make(
+    'tr',
+    '',
+    make('th', '', 'shard'),
+    ...view.hosts.map((host) => make('th', '', host.id)),
+    make('th', '', 'keys'),
+  )
+  const rows = shardsOf(view).map((shard) => {
+    const cells = view.hosts.map((host) => cellOf(host, shard))
+    const keys = Math.max(0, ...view.hosts.map((host) => replicaOf(host, shard)?.keys ?? 0))
+    const row = make(
+      'tr',
+      '',
+      make('th', '', String(shard)),
+      ...cells,
+      make('td', '', keys.toLocaleString('en')),
+    )
+    row.dataset['shard'] = String(shard)
+    row.dataset['marked'] = String(shard === marked)
+    return row
+  })
+  element('shards').replaceChildren(make('thead', '', head), make('tbody', '', ...rows))
+}
+
+function cellOf(host: HostView, shard: number): HTMLElement {
+  if (!host.reachable) return make('td', 'down', make('b', '', '–'))
+  const replica = replicaOf(host, shard)
+  if (replica === undefined) return make('td', '')
+  const letter = { leader: 'L', follower: 'F', candidate: 'C', learner: 'N' }[replica.role]
+  const cell = make(
+    'td',
+    replica.role,
+    make('b', '', letter),
+    ` ${replica.appliedIndex.toLocaleString('en')}`,
+  )
+  cell.title = `epoch ${replica.epoch}, committed ${replica.commitIndex}, applied ${replica.appliedIndex}`
+  cell.dataset['role'] = replica.role
+  return cell
+}
+
+function note(text: string): void {
+  const time = make('time', '', new Date().toLocaleTimeString('en-GB'))
+  const events = element('events')
+  events.prepend(make('li', '', time, text))
+  while (events.children.length > EVENTS_MAX) events.lastElementChild?.remove()
+}
+
+/** Says what differs from the state before. */
+function showEvents(view: ClusterView): void {
+  const before = previous
+  previous = view
+  if (before === undefined) return note('connected')
+  for (const host of view.hosts) {
+    const was = before.hosts.find((candidate) => candidate.id === host.id)
+    if (was !== undefined && was.reachable !== host.reachable) {
+      note(host.reachable ? `${host.id} answers again` : `${host.id} no longer answers`)
+    }
+  }
+  const moved = new Map<string, number[]>()
+  for (const shard of shardsOf(view)) {
+    const leader = leaderOf(view, shard)
+    if (leader === undefined || leader === leaderOf(before, shard)) continue
+    moved.set(leader, [...(moved.get(leader) ?? []), shard])
+  }
+  for (const [leader, shards] of moved)
+    note(`${leader} now leads ${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`)
+}
+
+async function refresh(): Promise<void> {
+  try {
+    const response = await fetch('/api/cluster')
+    if (!response.ok) throw new Error(`the host answered ${response.status}`)
+    const view = (await response.json()) as ClusterView
+    showHealth(view)
+    showHosts(view)
+    showShards(view)
+    showEvents(view)
+  } catch (error) {
+    const health = element('health')
+    health.dataset['state'] = 'unavailable'
+    health.textContent = `unavailable: the host that served this page does not answer (${(error as Error).message})`
+  }
+}
+
+async function ask(method: 'GET' | 'POST'): Promise<void> {
+  const key = element<HTMLInputElement>('key').value
+  const value = element<HTMLInputElement>('value').value
+  const write = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ key, value }),
+  }
+  const response = await (method === 'GET'
+    ? fetch(`/api/key?${new URLSearchParams({ key })}`)
+    : fetch('/api/key', write))
+  const answer = (await response.json()) as {
+    shard?: number
+    owners?: string[]
+    value?: string
+    version?: number
+    error?: { code: string; message: string }
+  }
+  marked = answer.shard
+  element('route').textContent =
+    answer.shard === undefined
+      ? ''
+      : `shard ${answer.shard}, on ${answer.owners?.join(', ')}${previous === undefined ? '' : `, led by ${leaderOf(previous, answer.shard) ?? 'nobody'}`}`
+  element('answer').textContent =
+    answer.error !== undefined
+      ? `${answer.error.code}: ${answer.error.message}`
+      : answer.value === undefined
+        ? 'There is no such key.'
+        : `${answer.value}\n\nversion ${answer.version}`
+}
+
+function start(): void {
+  element<HTMLFormElement>('key-form').addEventListener('submit', (event) => {
+    event.preventDefault()
+    ask('GET').catch(report)
+  })
+  element('put').addEventListener('click', () => void ask('POST').catch(report))
+  const loop = (): void => {
+    const again = (): void => void setTimeout(loop, REFRESH_MS)
+    if (document.visibilityState === 'hidden') again()
+    else refresh().then(again, again)
+  }
+  loop()
+}
+
+function report(error: unknown): void {
+  element('answer').textContent = String(error)
+}
+
+start()
