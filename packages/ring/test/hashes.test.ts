@@ -1,6 +1,5 @@
 // Every hash against vectors that others published, and text against bytes.
 import fc from 'fast-check'
-import { isQuorateError } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
 import { crc16, fnv1a, md5Ketama, murmur3, xxh32, xxh64, xxh64Digest } from '../src/index.ts'
 import { digest, md5 } from '../src/md5.ts'
@@ -147,12 +146,6 @@ describe.each([murmur3, xxh32, xxh64, fnv1a, crc16, md5Ketama])('$name', (hash) 
   it('rejects lone surrogates and things that are not keys', () => {
     for (const key of ['\ud800', 'a\udc00b', 'x\ud83d']) {
       expect(() => hash.hash(key)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-    }
-    try {
-      hash.hash(`${'a'.repeat(5)}\udfff`)
-      expect.unreachable()
-    } catch (error) {
-      expect(isQuorateError(error, 'INVALID_ARGUMENT')).toBe(true)
     }
     expect(() => hash.hash(42 as never)).toThrow(TypeError)
   })
