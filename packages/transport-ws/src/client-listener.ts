@@ -41,6 +41,8 @@ export interface WebSocketListenerOptions extends ListenOptions {
 export interface WebSocketListener extends ClientListener {
   /** The TCP port that it listens on; `undefined` while it does not. */
   readonly port: number | undefined
+  /** Connections made from now on use these certificates; those that stand go on. */
+  reload(tls: TlsOptions): void
 }
 
 type ListenerContext = Pick<TransportContext, 'clock' | 'limits' | 'logger' | 'metrics'>
@@ -119,6 +121,10 @@ class WsListener implements WebSocketListener {
     if (this.status !== 'opening') throw closedError()
     this.#status = 'open'
     this.#scheduleChecks()
+  }
+
+  reload(tls: TlsOptions): void {
+    this.#listening?.reload(tls)
   }
 
   close(options?: AbortOptions): Promise<void> {

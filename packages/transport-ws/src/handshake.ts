@@ -29,12 +29,22 @@ export interface Identity {
   readonly instance: Uint8Array
   /** The secrets now in use. */
   keys(): readonly SharedKey[]
+}
+
+/** What else decides in one handshake. */
+export interface Judge {
   /**
    * Whether a host may be a peer, after everything else agreed.
    *
    * @throws QuorateError where it may not
    */
   checkPeer(hello: Hello): void
+  /**
+   * The acceptor's last word on a proven peer.
+   *
+   * @throws QuorateError where there is no place for it
+   */
+  admit(hello: Hello): void
 }
 
 /** A peer that has proven who it is. */
@@ -61,23 +71,20 @@ export function drawInstance(): Uint8Array {
 export class Handshake {
   readonly #role: 'dialer' | 'acceptor'
   readonly #identity: Identity
-  readonly #admit: (peer: Hello) => void
-  #expected: NodeId | undefined
+  readonly #judge: Judge
+  readonly #expected: NodeId | undefined
   #state: 'hello' | 'proof' | 'accept' | 'done' = 'hello'
   #mine: Uint8Array = new Uint8Array(0)
   #theirs: Uint8Array = new Uint8Array(0)
   #key: SharedKey | undefined
   #peer: Hello | undefined
 
-  /**
-   * @param expected - whom the dialer dials; `undefined` for the acceptor
-   * @param admit - the acceptor's last word on a proven peer; throws where there is no place for it
-   */
-  constructor(identity: Identity, expected: NodeId | undefined, admit: (peer: Hello) => void) {
+  /** @param expected - whom the dialer dials; `undefined` for the acceptor */
+  constructor(identity: Identity, expected: NodeId | undefined, judge: Judge) {
     this.#role = expected === undefined ? 'acceptor' : 'dialer'
     this.#identity = identity
     this.#expected = expected
-    this.#admit = admit
+    this.#judge = judge
   }
 
   /** The peer's name as far as it is known: proven or not. */
@@ -166,7 +173,7 @@ export class Handshake {
     const expected = this.#key && proofOf(this.#key, 'dialer', this.#theirs, this.#mine)
     const good = expected === undefined ? proof.length === 0 : sameProof(proof, expected)
     if (!good) throw new QuorateError('UNAUTHORIZED', 'the peer does not hold the secret')
-    this.#admit(this.#peer as Hello)
+    this.#judge.admit(this.#peer as Hello)
     return this.#done([encodeAccept()])
   }
 
@@ -228,7 +235,7 @@ export class Handshake {
     if (this.#expected !== undefined && hello.from !== this.#expected) {
       throw refused('UNAUTHORIZED', `${hello.from} answered where ${this.#expected} was dialed`)
     }
-    this.#identity.checkPeer(hello)
+    this.#judge.checkPeer(hello)
   }
 }
 

@@ -4,9 +4,10 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { SecureContextOptions, TlsOptions } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
 import { QuorateError, type Clock, type Timer } from '@quorate/core'
 import { WebSocketServer, type WebSocket } from 'ws'
+import { printable } from './wire.ts'
 
 /** Where to accept connections. */
 export interface ListenOptions {
@@ -81,6 +82,7 @@ export class Listening {
     })
     this.#server.on('upgrade', this.#onUpgrade)
     if (this.#owned) this.#server.on('connection', this.#onConnection)
+    if (this.#owned) this.#server.on('tlsClientError', this.#onTlsError)
   }
 
   /** The port that it listens on. */
@@ -109,7 +111,7 @@ export class Listening {
   }
 
   /** New connections get these certificates. */
-  reload(tls: SecureContextOptions): void {
+  reload(tls: TlsOptions): void {
     if (this.#owned && 'setSecureContext' in this.#server) this.#server.setSecureContext(tls)
   }
 
@@ -135,6 +137,10 @@ export class Listening {
   /** A socket that has just connected to the own server: counted, and given a deadline. */
   readonly #onConnection = (socket: Socket): void => {
     if (!this.#count(socket)) socket.destroy()
+  }
+
+  readonly #onTlsError = (error: Error, socket: Socket): void => {
+    this.#context.onRejected(`TLS: ${printable(error.message)}`, socket.remoteAddress ?? '')
   }
 
   #count(socket: Socket): boolean {

@@ -25,11 +25,13 @@ import { negotiate } from './negotiation.ts'
 import {
   checkUrl,
   resolveOptions,
+  type PeerTlsOptions,
   type ResolvedOptions,
   type WebSocketsOptions,
 } from './options.ts'
 import { sharedKeys, type SharedKey } from './secret.ts'
 import { Sockets } from './sockets.ts'
+import { acceptorTls, checkCertificate, dialerTls } from './tls.ts'
 import type { Hello, Refusal } from './wire.ts'
 
 /** Bytes of a message besides its one largest frame. */
@@ -39,6 +41,13 @@ const MESSAGE_OVERHEAD = 64
 export interface WebSocketTransport extends Transport {
   /** The TCP port that it listens on; `undefined` while it does not. */
   readonly port: number | undefined
+  /**
+   * Replaces certificates, secrets, or both, without a restart: connections made from now on use
+   * them, and those that stand go on. Neither can be turned on or off while it runs.
+   *
+   * @throws QuorateError `INVALID_OPTIONS`
+   */
+  reload(options: Pick<WebSocketsOptions, 'tls' | 'secret'>): void
 }
 
 /** What a peer was when it was last connected. */
@@ -59,6 +68,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   readonly #channels = new Set<Channel>()
   readonly #instance = drawInstance()
   #keys: readonly SharedKey[]
+  #tls: PeerTlsOptions | undefined
   #status: Lifecycle = 'opening'
   #context: TransportContext | undefined
   #handlers: TransportHandlers | undefined
@@ -73,6 +83,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     this.#options = resolveOptions(options)
     this.#peers = new Map(this.#options.peers)
     this.#keys = sharedKeys(options.secret)
+    this.#tls = options.tls
     this.supports = Object.freeze({
       lanes: true,
       dynamicPeers: true,
@@ -101,7 +112,6 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       context,
       instance: this.#instance,
       keys: () => this.#keys,
-      checkPeer: (hello) => this.#checkPeer(hello),
     }
     for (const [peer, url] of this.#peers) if (peer !== context.host) this.#addLink(peer, url)
     if (this.#options.listen !== undefined) await this.#listen(this.#options.listen)
@@ -137,6 +147,23 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       const added = this.#addLink(peer, url)
       if (this.#status === 'open') added.start()
     } else link.redirect(url)
+  }
+
+  reload({ tls, secret }: Pick<WebSocketsOptions, 'tls' | 'secret'>): void {
+    const keys = secret === undefined ? this.#keys : sharedKeys(secret)
+    const before = [this.#tls === undefined, this.#keys.length === 0]
+    const after = [(tls ?? this.#tls) === undefined, keys.length === 0]
+    if (before.join() !== after.join()) {
+      throw new QuorateError(
+        'INVALID_OPTIONS',
+        'reload replaces certificates and secrets, it adds none',
+      )
+    }
+    if (tls !== undefined) {
+      this.#listening?.reload(acceptorTls(tls))
+      this.#tls = tls
+    }
+    this.#keys = keys
   }
 
   close(options?: AbortOptions): Promise<void> {
@@ -215,6 +242,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     }
     this.#listening = new Listening(listen, gate, {
       clock,
+      tls: this.#tls && acceptorTls(this.#tls),
       onAccepted: (accepted) => this.#accepted(accepted),
       onRejected: (reason, address) =>
         logger.warn({ reason, address }, 'a connection was rejected'),
@@ -227,17 +255,28 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     socket.setNoDelay(true)
     this.#sockets.add(ws)
     if (this.#status !== 'open') return ws.terminate()
-    const handshake = new Handshake(this.#identity as Identity, undefined, (hello) =>
-      this.#admit(hello, 'them'),
-    )
+    const { cluster } = this.#running
+    const tls = this.#tls
+    const handshake = new Handshake(this.#identity as Identity, undefined, {
+      checkPeer: (hello) => {
+        if (tls !== undefined) checkCertificate(socket, cluster, hello.from, tls.identify)
+        this.#checkPeer(hello)
+      },
+      admit: (hello) => this.#admit(hello),
+    })
     this.#negotiate(ws, socket, handshake, 'them', () => accepted.settled())
   }
 
   #dial(link: Link): void {
-    const handshake = new Handshake(this.#identity as Identity, link.peer, () => {})
+    const handshake = new Handshake(this.#identity as Identity, link.peer, {
+      checkPeer: (hello) => this.#checkPeer(hello),
+      admit() {},
+    })
+    const { cluster } = this.#running
     const ws = dial({
       url: link.url,
       payloadBytesMax: this.#running.limits.frameBytesMax + MESSAGE_OVERHEAD,
+      tls: this.#tls && dialerTls(this.#tls, cluster, link.peer),
       onOpen: (_ws, socket) => {
         this.#negotiate(ws, socket, handshake, 'us', () => link.dialed())
       },
@@ -290,9 +329,9 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   }
 
   /** The acceptor's last word: whether there is a place for a proven peer. */
-  #admit(hello: Hello, dialedBy: 'us' | 'them'): void {
+  #admit(hello: Hello): void {
     const link = this.#links.get(hello.from)
-    if (link?.admits(dialedBy, hello.instance)) return
+    if (link?.admits('them', hello.instance)) return
     // The peer would not dial if it still had the connection: it may be dead at the other end.
     link?.channel?.doubt()
     throw new QuorateError('CONFLICT', 'another connection stands')
