@@ -88,3 +88,27 @@ export type { Value } from './models/shape.ts'
 export type { HistoryError } from './readers/history-error.ts'
 export { readEdnHistory, type PlainInput } from './readers/edn-history.ts'
 export { readJepsenLog } from './readers/jepsen-log.ts'
+export { renderHtml, type HtmlOptions } from './picture/html.ts'
+export { renderSvg, type PictureOptions } from './picture/svg.ts'
+export {
+  readNdjson,
+  writeNdjson,
+  type NdjsonHistory,
+  type WriteNdjsonOptions,
+} from './readers/ndjson.ts'
+export {
+  checkText,
+  detectFormat,
+  type CheckTextOptions,
+  type HistoryFormat,
+  type TextReport,
+} from './report.ts'
+export { checkSequential, type SequentialOptions, type SequentialResult } from './sequential.ts'
+export {
+  checkSessions,
+  type Observation,
+  type SessionGuarantee,
+  type SessionOptions,
+  type SessionViolation,
+} from './sessions.ts'
+export { shrink, type ShrinkOptions, type ShrinkResult } from './shrink.ts'

@@ -23,8 +23,7 @@ interface EdnEvent {
  * Reads an EDN history, a map a line (or one vector of maps a line), for one of the models.
  *
  * Understood are `:read :write :cas` (registers), `:get :put :append :cas :delete` with `:key`
- * (kv), `:txn` with `[:r k v] [:w k v] [:append k v]` steps (kv-transactions; append-list where it
- * has one step), `:add :remove :has :read` (set; counter), `:enqueue :dequeue` (queue),
+ * (kv), `:txn` with `[:r k v] [:w k v] [:append k v]` steps (kv-transactions), `:add :remove :has :read` (set; counter), `:enqueue :dequeue` (queue),
  * `:acquire :release :guard` (lock). A `:fail` of `:cas` counts as answered `false`, a `:fail` of
  * `:dequeue` with no value as an empty queue; any other `:fail` did not happen. `:info` leaves
  * the outcome unknown. Events of processes that are no numbers, such as `:nemesis`, are
@@ -185,7 +184,7 @@ function transactionOf(line: number, value: Edn, model: ModelName): PlainInput {
     return { op, key: textOf(key), value: plain(line, argument) }
   })
   if (model === 'append-list') {
-    throw new HistoryError(line, 'transactions on lists are not a model; use single appends and reads')
+    throw new HistoryError(line, 'append-list has no transactions; use single appends and reads')
   }
   return { op: 'txn', steps }
 }

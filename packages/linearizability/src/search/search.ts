@@ -52,7 +52,7 @@ export class Search<State, Input, Output> {
     this.#states = new StateTable(model, memory)
     this.#pendingSets = new PendingSets(timeline.operations.length, memory)
     this.#visited = new Visited(memory, hash)
-    this.#record = new Uint32Array(3 + (timeline.completed >>> 5) + 1)
+    this.#record = new Uint32Array(4 + (timeline.completed >>> 5) + 1)
     this.#state = this.#states.id(model.init())
     if (this.#state === -1) this.status = 'out-of-memory'
   }
@@ -96,8 +96,9 @@ export class Search<State, Input, Output> {
       if (read === -1) break
       trail.place(read, this.#state, this.#pendingSet, true)
     }
+    const length = this.#writeRecord()
     if (this.status !== 'open') return
-    const added = this.#visited.add(this.#record, this.#writeRecord())
+    const added = this.#visited.add(this.#record, length)
     if (added === 'full') {
       this.status = 'out-of-memory'
     } else if (added === 'seen') {
@@ -115,10 +116,16 @@ export class Search<State, Input, Output> {
     const deadline = trail.deadline()
     for (let i = trail.first(); i !== -1; i = trail.after(i)) {
       if ((timeline.callAt[i] as number) > deadline) return -1
-      if (timeline.readOnly[i] === 1 && this.#try(i) !== -1) return i
+      const goesFirst = timeline.readOnly[i] === 1 && !this.#expiresOthers(i)
+      if (goesFirst && this.#try(i) !== -1) return i
       if (this.status !== 'open') return -1
     }
     return -1
+  }
+
+  #expiresOthers(i: number): boolean {
+    const { callAt, expires } = this.timeline
+    return expires && this.#trail.wouldExpire(callAt[i] as number)
   }
 
   /** Finds the next operation to place, or takes the last one back. */
@@ -134,7 +141,8 @@ export class Search<State, Input, Output> {
         break
       }
       const other = twin[i] as number
-      if (readOnly[i] === 0 && (other === -1 || trail.isPlaced(other))) {
+      // Without optional operations every read that is possible has its place by now.
+      if ((readOnly[i] === 0 || timeline.expires) && (other === -1 || trail.isPlaced(other))) {
         const next = this.#try(i)
         if (next !== -1) return this.#place(i, next, this.#pendingSet)
         if (this.status !== 'open') return
@@ -147,10 +155,11 @@ export class Search<State, Input, Output> {
   #scanPending(from: number, deadline: number): void {
     const { timeline } = this
     const trail = this.#trail
-    const { callAt, completed, operations, twin } = timeline
+    const { callAt, completed, operations, expires, twin } = timeline
     for (let i = from; i < operations.length && (callAt[i] as number) <= deadline; i++) {
       const other = twin[i] as number
-      if (trail.isPlaced(i) || (other !== -1 && !trail.isPlaced(other))) continue
+      if (trail.isPlaced(i) || (expires && trail.isExpired(i))) continue
+      if (other !== -1 && !trail.isPlaced(other) && !(expires && trail.isExpired(other))) continue
       const next = this.#try(i)
       if (this.status !== 'open') return
       if (next === -1 || next === this.#state) continue
@@ -216,6 +225,21 @@ export class Search<State, Input, Output> {
     const record = this.#record
     record[0] = this.#state
     record[1] = this.#pendingSet
-    return this.#trail.writePlaced(record, 2)
+    if (!this.timeline.expires) return this.#trail.writePlaced(record, 2)
+    // What has expired matters no more, used or not: only how many have, and which others are used.
+    const { completed, operations } = this.timeline
+    let set = emptySet
+    let expired = 0
+    for (let i = completed; i < operations.length; i++) {
+      if (this.#trail.isExpired(i)) expired += 1
+      else if (this.#trail.isPlaced(i)) set = this.#pendingSets.with(set, i - completed)
+      if (set === -1) {
+        this.status = 'out-of-memory'
+        return 0
+      }
+    }
+    record[1] = set
+    record[2] = expired
+    return this.#trail.writePlaced(record, 3)
   }
 }

@@ -16,12 +16,15 @@ export class Trail {
   readonly #bits: Uint32Array
   #base = 0
   #highest = -1
+  // The latest call among the placed: what returned before it can have no place after it.
+  #latestCall = -1
   readonly #pendingPlaced: Uint8Array
   readonly #operations: Int32Array
   readonly #states: Int32Array
   readonly #pendingSets: Int32Array
   readonly #bases: Int32Array
   readonly #highests: Int32Array
+  readonly #latestCalls: Int32Array
   readonly #forced: Uint8Array
   // The deepest sequence so far; its first `shared` operations are also those of the current one.
   readonly #best: Int32Array
@@ -44,6 +47,7 @@ export class Trail {
     this.#pendingSets = new Int32Array(count)
     this.#bases = new Int32Array(count)
     this.#highests = new Int32Array(count)
+    this.#latestCalls = new Int32Array(count)
     this.#forced = new Uint8Array(count)
     this.#best = new Int32Array(count)
   }
@@ -72,17 +76,34 @@ export class Trail {
     return at < this.#base || this.#hasBit(at)
   }
 
+  /** Whether an operation that may have no place can have none any more. */
+  isExpired(operation: number): boolean {
+    const { completed, expireAt } = this.#timeline
+    return (expireAt[operation - completed] as number) < this.#latestCall
+  }
+
+  /** Whether placing an operation called then would take the last chance of an optional one. */
+  wouldExpire(callAt: number): boolean {
+    const { expireAt } = this.#timeline
+    if (callAt <= this.#latestCall) return false
+    return expireAt.some(
+      (at, i) => at < callAt && at >= this.#latestCall && this.#pendingPlaced[i] === 0,
+    )
+  }
+
   /** Puts an operation at the end. `forced` says that it is the only choice worth trying. */
   place(operation: number, stateBefore: number, pendingSetBefore: number, forced: boolean): void {
-    const { completed, rank } = this.#timeline
+    const { callAt, completed, rank } = this.#timeline
     const { depth } = this
     this.#operations[depth] = operation
     this.#states[depth] = stateBefore
     this.#pendingSets[depth] = pendingSetBefore
     this.#bases[depth] = this.#base
     this.#highests[depth] = this.#highest
+    this.#latestCalls[depth] = this.#latestCall
     this.#forced[depth] = forced ? 1 : 0
     this.depth = depth + 1
+    if ((callAt[operation] as number) > this.#latestCall) this.#latestCall = callAt[operation] as number
     if (operation >= completed) {
       this.#pendingPlaced[operation - completed] = 1
       return
@@ -120,6 +141,7 @@ export class Trail {
     const depth = this.depth - 1
     const operation = this.#operations[depth] as number
     this.depth = depth
+    this.#latestCall = this.#latestCalls[depth] as number
     if (this.#shared > depth) this.#shared = depth
     if (operation >= completed) {
       this.#pendingPlaced[operation - completed] = 0
