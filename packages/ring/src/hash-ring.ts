@@ -85,6 +85,11 @@ export interface HashRing extends Placement {
   position(key: Key): number
   /** The arcs of the whole circle in order, or those of one member; neighbours are joined. */
   ranges(id?: NodeId): readonly Arc[]
+  /**
+   * The share of all keys for which each member is among the first `n` replicas (default 1):
+   * exact, summing to `n` where there are as many members.
+   */
+  ownership(n?: number): ReadonlyMap<NodeId, number>
   /** The ring after a change of members. */
   with(change: MembershipChange): HashRing
   /** Plain data that {@link hashRingFrom} restores the ring from. */
@@ -289,8 +294,19 @@ class Ring implements HashRing {
     return new Ring(withMembers(this.parts, members, this.version + 1))
   }
 
-  ownership(): ReadonlyMap<NodeId, number> {
-    return sharesById(this.members, this.#shares())
+  ownership(n = 1): ReadonlyMap<NodeId, number> {
+    checkInteger(n, 'n', 1, Number.MAX_SAFE_INTEGER, 'INVALID_ARGUMENT')
+    if (n === 1) return sharesById(this.members, this.#shares())
+    const share = new Float64Array(this.members.length)
+    const { count, position } = this.#points
+    let before = count === 0 ? 0 : position[count - 1]! - CIRCLE
+    for (let i = 0; i < count; i++) {
+      const length = position[i]! - before
+      before = position[i]!
+      if (length === 0) continue
+      for (const member of this.#walk(before, n).picked) share[member]! += length / CIRCLE
+    }
+    return sharesById(this.members, share)
   }
 
   #shares(): Float64Array {
