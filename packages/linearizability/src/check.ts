@@ -3,7 +3,7 @@
 import type { Operation } from './history.ts'
 import type { Model } from './model.ts'
 import type { CheckResult, PartResult, UnknownReason, Verdict } from './result.ts'
-import { impossibleStep } from './search/explain.ts'
+import { explain } from './search/explain.ts'
 import { MemoryBudget } from './search/memory.ts'
 import { prepare, type Part, type Prepared } from './search/prepare.ts'
 import { Search, type SearchStatus } from './search/search.ts'
@@ -239,17 +239,16 @@ class Rounds<State, Input, Output> implements Checker<Input, Output> {
     stopped: UnknownReason | undefined,
   ): PartResult<Input, Output> {
     const { verdict, reason } = verdictOf(search.status)
-    const longest = search.longest()
+    const found = search.longest()
+    const explanation = verdict === 'Illegal' ? explain(this.#model, part, found) : undefined
     return {
       key: part.key,
       verdict,
       ...(verdict === 'Unknown' ? { reason: stopped ?? reason } : {}),
       operations: part.operations,
       indices: part.indices,
-      longest,
-      ...(verdict === 'Illegal'
-        ? { impossible: impossibleStep(this.#model, part, longest) }
-        : {}),
+      longest: explanation?.longest ?? found,
+      ...(explanation === undefined ? {} : { impossible: explanation.impossible }),
       steps: search.steps,
       configurations: search.configurations,
     }

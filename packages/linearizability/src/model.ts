@@ -1,5 +1,6 @@
 // A model is the object as one client alone would see it: a state and a step. Everything the
 // checker knows about registers, queues or locks comes through this interface.
+import type { Operation } from './history.ts'
 
 /** What {@link Model.step} answers where the operation cannot have had that output in that state. */
 export const impossible: unique symbol = Symbol('impossible')
@@ -54,6 +55,16 @@ export interface Model<State = unknown, Input = unknown, Output = unknown> {
   /** One line for a person, such as `"1"`. Default: the key. */
   describeState?(state: State): string
   /**
+   * The same model with knowledge of what is in one part of a history: it may refuse early what
+   * cannot lead to an order of all of `completed` (an append that contradicts a later read). It
+   * must have the same states, and change no verdict. `others` are operations that may or may not
+   * have happened, with outputs that are not known. Default: the model itself.
+   */
+  forPart?(
+    completed: readonly Operation<Input, Output>[],
+    others: readonly Operation<Input, Output>[],
+  ): Model<State, Input, Output>
+  /**
    * The same object without locality, every key in one state, for checks that must not split
    * a history (sequential consistency). Default: the model itself.
    */
@@ -74,8 +85,9 @@ export function keyed<State, Input, Output>(
   single: Model<State, Input, Output>,
   keyOf: (input: Input) => string,
 ): Model<State, Input, Output> {
+  const { keys: _keys, forPart: _forPart, joint: _joint, ...rest } = single
   const joint: Model<JointState<State>, Input, Output> = {
-    ...single,
+    ...rest,
     init: () => new Map(),
     step: (state, input, output) => {
       const key = keyOf(input)
@@ -91,7 +103,6 @@ export function keyed<State, Input, Output>(
       [...state]
         .map(([key, value]) => `${key}: ${single.describeState?.(value) ?? String(single.key(value))}`)
         .join(', '),
-    joint: undefined,
   }
   return { ...single, keys: (input) => [keyOf(input)], joint }
 }

@@ -37,8 +37,8 @@ export interface PartResult<Input = unknown, Output = unknown> {
   /** Where each of `operations` stood in the history that was given. */
   readonly indices: readonly number[]
   /**
-   * The order with most completed operations that was found, as positions in `operations`:
-   * all completed ones where the verdict is `'Ok'`.
+   * The longest order that was found, as positions in `operations`: all completed ones where
+   * the verdict is `'Ok'`, and one that cannot be continued where it is `'Illegal'`.
    */
   readonly longest: readonly number[]
   /** Present where the verdict is `'Illegal'`. */

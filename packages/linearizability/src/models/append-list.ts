@@ -1,5 +1,6 @@
 // Lists that only grow, by key: a read shows the whole order of appends before it, so a lost,
 // repeated or reordered one cannot hide.
+import type { Operation } from '../history.ts'
 import { impossible, keyed, type Model } from '../model.ts'
 import { shaped, type Value } from './shape.ts'
 
@@ -34,12 +35,21 @@ const shapes = {
 
 /** Append-only lists: `append` and `read`, checked list by list. */
 export function appendList(): Model<readonly Value[], ListInput, ListOutput> {
-  const single: Model<readonly Value[], ListInput, ListOutput> = {
+  return keyed(list([]), (input) => input.key)
+}
+
+type ListModel = Model<readonly Value[], ListInput, ListOutput>
+
+/** One list. Appends that contradict `read`, which some read will see or has seen, are refused. */
+function list(read: readonly Value[]): ListModel {
+  return {
     name: 'append-list',
     init: () => [],
     step: (state, input, output) => {
       if (input.op === 'append') {
-        const refused = typeof output === 'number' && output !== state.length + 1
+        const refused =
+          (typeof output === 'number' && output !== state.length + 1) ||
+          (state.length < read.length && read[state.length] !== input.value)
         return refused ? impossible : [...state, input.value]
       }
       if (output === undefined) return state
@@ -47,10 +57,19 @@ export function appendList(): Model<readonly Value[], ListInput, ListOutput> {
       const same = values.length === state.length && values.every((value, i) => value === state[i])
       return same ? state : impossible
     },
+    forPart: (completed) => list(longestRead(completed)),
     key: (state) => JSON.stringify(state),
     readOnly: ({ op }) => op === 'read',
     describeState: (state) => JSON.stringify(state),
     ...shaped(shapes),
   }
-  return keyed(single, (input) => input.key)
+}
+
+/** A list only grows, so at all times it is a prefix of the longest read, or the reverse. */
+function longestRead(completed: readonly Operation<ListInput, ListOutput>[]): readonly Value[] {
+  let longest: readonly Value[] = []
+  for (const { output } of completed) {
+    if (Array.isArray(output) && output.length > longest.length) longest = output as readonly Value[]
+  }
+  return longest
 }

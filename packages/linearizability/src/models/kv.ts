@@ -1,5 +1,6 @@
 // A key-value store, one register with append and delete under each key; histories are checked
 // key by key, which is what makes long ones feasible.
+import type { Operation } from '../history.ts'
 import { impossible, keyed, type Model } from '../model.ts'
 import { isValue, shaped, type Value } from './shape.ts'
 
@@ -77,8 +78,34 @@ export function kvCell(absent: Value): Model<Value, KvInput, Value> {
     step: (state, input, output) => stepCell(absent, state, input, output),
     key: (state) => state,
     readOnly: readsOnly,
+    forPart: (completed, others) => growing(absent, completed, others) ?? kvCell(absent),
     describeState: (state) => JSON.stringify(state),
     ...shaped(kvShapes),
+  }
+}
+
+/**
+ * Where a key is only appended to and read, its value only grows, so it is at all times a prefix
+ * of the longest read or the reverse. Refusing anything else at once makes such histories easy.
+ */
+function growing(
+  absent: Value,
+  completed: readonly Operation<KvInput, Value>[],
+  others: readonly Operation<KvInput, Value>[],
+): Model<Value, KvInput, Value> | undefined {
+  const grows = [...completed, ...others].every(({ input: { op } }) => op === 'get' || op === 'append')
+  const reads = completed.flatMap(({ input, output }) =>
+    input.op === 'get' && output !== absent && output !== undefined ? [output] : [],
+  )
+  if (!grows || !reads.every((value) => typeof value === 'string')) return undefined
+  const longest = reads.reduce((a, b) => (b.length > a.length ? b : a), '')
+  return {
+    ...kvCell(absent),
+    step: (state, input, output) => {
+      const after = stepCell(absent, state, input, output)
+      if (input.op !== 'append' || typeof after !== 'string') return after
+      return longest.startsWith(after) || after.startsWith(longest) ? after : impossible
+    },
   }
 }
 

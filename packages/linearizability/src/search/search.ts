@@ -45,7 +45,11 @@ export class Search<State, Input, Output> {
     budget: MemoryBudget,
     hash?: typeof hashWords,
   ) {
-    this.#model = model
+    this.#model =
+      model.forPart?.(
+        timeline.operations.slice(0, timeline.completed),
+        timeline.operations.slice(timeline.completed),
+      ) ?? model
     this.timeline = timeline
     this.#trail = new Trail(timeline)
     const memory = budget.share(() => this.release('out-of-memory'))
