@@ -1,0 +1,94 @@
+// When an entry counts as committed, and the hand-out of committed entries to be applied.
+import type { Entry, LogIndex } from '@quorate/core'
+import { assert } from '@quorate/core'
+import { membershipCommitted } from './membership.ts'
+import type { Progress } from './progress.ts'
+import { committable } from './quorums.ts'
+import { termCommitted } from './read-index.ts'
+import type { RaftState } from './state.ts'
+
+/** Commits what a quorum holds durably, this leader counted only as far as its own disk is. */
+export function maybeCommit(r: RaftState): void {
+  if (r.role !== 'leader') return
+  const index = committable(r.membership, r.options, r.matchOf)
+  if (index <= r.commitIndex) return
+  // Entries of earlier terms on a quorum can still be replaced (Raft, figure 8): only one of this
+  // term commits them, together with itself.
+  if (r.log.term(index) !== r.term) {
+    r.mark('raft/commit/earlier-term')
+    return
+  }
+  const first = r.commitIndex < r.termStart
+  r.commitIndex = index
+  r.uncommitted.acknowledge(index)
+  r.busyAt = r.now
+  if (first && index >= r.termStart) termCommitted(r)
+  membershipCommitted(r)
+  for (let at = 0; at < r.peers.length; at++) tellCommit(r, r.peers[at] as Progress)
+}
+
+/** Tells a peer what is committed where no entries are about to carry the news: not under load. */
+export function tellCommit(r: RaftState, p: Progress): void {
+  if (r.commitIndex < r.log.lastIndex) return
+  const commit = Math.min(p.match, r.commitIndex)
+  if (commit <= p.told) return
+  p.told = commit
+  r.out.send(p.id, { type: 'commit', term: r.term, commit })
+}
+
+/** A follower learns that entries which it is known to hold are committed. */
+export function advanceCommit(r: RaftState, index: LogIndex): void {
+  if (index <= r.commitIndex) return
+  assert(index <= r.log.lastIndex, 'only what the log holds is committed')
+  r.commitIndex = index
+}
+
+/**
+ * Hands out what is committed and durable here, up to the limit on what is being applied. Waiting
+ * for the own disk keeps a state machine from being ahead of its log after a crash.
+ */
+export function handOut(r: RaftState): void {
+  const last = Math.min(r.commitIndex, r.log.stableIndex)
+  if (r.applying >= last || r.applyReading !== 0 || r.out.applies) return
+  if (r.applyInflight.count > 0 && r.applyInflight.bytes >= r.limits.applyBytesMax) return
+  const first = r.applying + 1
+  const bytesMax = Math.max(1, r.limits.applyBytesMax - r.applyInflight.bytes)
+  if (first < r.log.windowFirst) {
+    r.readId += 1
+    r.applyReading = r.readId
+    r.out.readEntries({
+      id: r.readId,
+      first,
+      last: Math.min(last, r.log.windowFirst - 1),
+      bytesMax,
+    })
+    return
+  }
+  handOutEntries(r, r.log.slice(first, last, bytesMax))
+}
+
+function handOutEntries(r: RaftState, entries: readonly Entry[]): void {
+  let bytes = 0
+  for (let at = 0; at < entries.length; at++) bytes += (entries[at] as Entry).payload.length
+  r.applying += entries.length
+  r.applyInflight.add(r.applying, bytes)
+  r.out.apply(entries)
+}
+
+/** Hands out old entries that were read back. */
+export function entriesReadToApply(r: RaftState, entries: readonly Entry[] | undefined): void {
+  r.applyReading = 0
+  if (entries === undefined || entries[0]?.index !== r.applying + 1) {
+    // A snapshot has replaced them meanwhile.
+    r.mark('raft/apply/read-useless')
+    return
+  }
+  handOutEntries(r, entries)
+}
+
+/** The state machine has come so far. */
+export function handleApplied(r: RaftState, index: LogIndex): void {
+  assert(index <= r.applying, 'only what was handed out is applied')
+  if (index > r.applied) r.applied = index
+  r.applyInflight.acknowledge(index)
+}

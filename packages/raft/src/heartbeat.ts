@@ -1,0 +1,207 @@
+// Rounds of heartbeats: they keep followers from campaigning, and each that a quorum answers proves
+// that its leader still led when it was sent. Reads, leases and check-quorum all rest on that proof.
+import type { NodeId } from '@quorate/core'
+import { confirmed, electionQuorum } from './quorums.ts'
+import { becomeFollower } from './election.ts'
+import { maySleep, sleep } from './hibernation.ts'
+import { advanceCommit } from './commit.ts'
+import type { Heartbeat, HeartbeatReply } from './messages.ts'
+import type { Progress } from './progress.ts'
+import { awaitRound, releaseReads } from './read-index.ts'
+import { noteMoved, sendAppend, sendProbe } from './replication.ts'
+import { reofferSnapshot } from './snapshot.ts'
+import type { RaftState } from './state.ts'
+import { handOver } from './transfer.ts'
+import { mayVouch, noteBlank, vouchedFor } from './vouching.ts'
+
+// Answers are matched to the times at which they were asked for; older ones prove too little.
+const STAMPS_MAX = 64
+const ROUNDS_MAX = 1_024
+
+/** Starts the heartbeats of a new leader with a first round at once. */
+export function startHeartbeats(r: RaftState): void {
+  r.round = 0
+  r.confirmedRound = 0
+  r.leaseAfterRound = 0
+  r.rounds.length = 0
+  r.hibernating = false
+  startRound(r)
+}
+
+/** Sends a round of heartbeats; the next regular one is due at the next line of the common grid. */
+export function startRound(r: RaftState, hibernate = false): void {
+  const interval = r.options.heartbeatIntervalMs
+  // Deadlines of all groups of a host fall together, so that one frame carries all heartbeats.
+  r.heartbeatAt = (Math.floor(r.now / interval) + 1) * interval
+  r.round += 1
+  r.rounds.push({ round: r.round, at: r.now })
+  if (r.rounds.length > ROUNDS_MAX) r.rounds.shift()
+  awaitRound(r)
+  const leased = leaseHolds(r)
+  for (const p of r.peers) sendHeartbeat(r, p, leased, hibernate)
+  confirmRounds(r)
+}
+
+/** Sends one heartbeat of the current round. */
+export function sendHeartbeat(
+  r: RaftState,
+  p: Progress,
+  leased: boolean,
+  hibernate: boolean,
+): void {
+  const message: Heartbeat = {
+    type: 'heartbeat',
+    term: r.term,
+    round: r.round,
+    // More than what is known to be equal there would commit whatever else that log holds.
+    commit: Math.min(p.match, r.commitIndex),
+    leaderCommit: r.commitIndex,
+    echo: leased ? p.stamp : 0,
+    hibernate,
+    vouch: mayVouch(r, p),
+  }
+  r.out.send(p.id, message)
+}
+
+/** What a leader does when time has passed. */
+export function tickLeader(r: RaftState): void {
+  if (r.now < r.heartbeatAt || r.hibernating) return
+  if (r.options.checkQuorum && !hearsQuorum(r)) {
+    r.mark('raft/check-quorum/step-down')
+    becomeFollower(r, r.term, undefined)
+    return
+  }
+  for (const p of r.peers) if (p.state === 'snapshot') reofferSnapshot(r, p)
+  handOver(r)
+  if (maySleep(r)) sleep(r)
+  else startRound(r)
+}
+
+function hearsQuorum(r: RaftState): boolean {
+  const since = r.now - r.options.electionTimeoutMs
+  if (r.ledSince > since) return true
+  const heardAt = (id: NodeId): number => {
+    if (id === r.id) return r.now
+    const p = r.progress.get(id)
+    return p === undefined || p.blank ? Number.NEGATIVE_INFINITY : p.heardAt
+  }
+  return confirmed(r.membership, r.options, heardAt) > since
+}
+
+/** Takes a leader's heartbeat, of this term. */
+export function handleHeartbeat(r: RaftState, from: NodeId, m: Heartbeat): void {
+  if (m.vouch && r.blank) vouchedFor(r)
+  advanceCommit(r, Math.min(m.commit, r.log.lastIndex))
+  noteFreshness(r, m)
+  if (m.hibernate && r.commitIndex === r.log.lastIndex && m.leaderCommit === r.commitIndex) {
+    r.hibernating = true
+    r.electionDeadline = Number.POSITIVE_INFINITY
+  }
+  r.stamp += 1
+  r.stamps.push({ stamp: r.stamp, at: r.now })
+  if (r.stamps.length > STAMPS_MAX) r.stamps.shift()
+  r.out.sendAfterPersist(from, heartbeatReply(r, m.round))
+}
+
+/** What a follower answers to a heartbeat of `round`; 0 only tells the term. */
+export function heartbeatReply(r: RaftState, round: number): HeartbeatReply {
+  const recent = r.now - 2 * r.options.electionTimeoutMs
+  const starved: NodeId[] = []
+  for (const [id, at] of r.starvedAt) {
+    if (at > recent) starved.push(id)
+    else r.starvedAt.delete(id)
+  }
+  return {
+    type: 'heartbeatReply',
+    term: r.term,
+    round,
+    stamp: r.stamp,
+    priority: r.options.priority,
+    blank: r.blank,
+    hibernating: r.hibernating,
+    starved,
+  }
+}
+
+/** A heartbeat that echoes an answer was sent after it: what it calls committed was so at that time. */
+function noteFreshness(r: RaftState, m: Heartbeat): void {
+  if (m.echo === 0) return
+  while (r.stamps.length > 0 && (r.stamps[0]?.stamp ?? 0) < m.echo) r.stamps.shift()
+  const asked = r.stamps[0]
+  if (asked === undefined || asked.stamp !== m.echo || asked.at <= r.fresh.at) return
+  r.fresh = { index: m.leaderCommit, at: asked.at }
+}
+
+/** Takes a follower's answer. */
+export function handleHeartbeatReply(r: RaftState, p: Progress, m: HeartbeatReply): void {
+  p.heardAt = r.now
+  p.priority = m.priority
+  p.starved = m.starved
+  p.hibernating = m.hibernating
+  if (m.stamp > p.stamp) p.stamp = m.stamp
+  noteBlank(r, p, m.blank)
+  if (m.round > p.round && m.round <= r.round) {
+    p.round = m.round
+    confirmRounds(r)
+  }
+  if (p.state === 'probe') {
+    // The probe or its answer may be lost; a heartbeat that came through says it is time for another.
+    p.probing = false
+    sendAppend(r, p)
+  } else if (p.state === 'replicate' && p.match < r.log.lastIndex) {
+    // Nothing moved for an interval though something is missing: what was sent last may be lost,
+    // even where the window is full. An empty message finds out.
+    if (p.next > p.match + 1 && r.now - p.movedAt >= r.options.heartbeatIntervalMs) {
+      p.movedAt = r.now
+      sendProbe(r, p)
+    } else {
+      sendAppend(r, p)
+    }
+  }
+  noteMoved(r, p)
+}
+
+function confirmRounds(r: RaftState): void {
+  const round = confirmed(r.membership, r.options, r.roundOf)
+  if (round <= r.confirmedRound) return
+  r.confirmedRound = round
+  while (r.rounds.length > 0 && (r.rounds[0]?.round ?? 0) <= round) {
+    const sent = r.rounds.shift()
+    if (sent !== undefined) renewLease(r, sent.round, sent.at)
+  }
+  releaseReads(r)
+}
+
+/**
+ * A quorum has promised, at the earliest when the round was sent, to elect nobody for an election
+ * timeout of their clocks; these may run faster than this one.
+ */
+function renewLease(r: RaftState, round: number, sentAt: number): void {
+  if (round <= r.leaseAfterRound) return
+  const until = sentAt + r.options.electionTimeoutMs * (1 - r.options.clockDriftMax)
+  if (until > r.leaseUntil) r.leaseUntil = until
+}
+
+/** Whether nobody else can lead now, so that what is committed here is all that is committed. */
+export function leaseHolds(r: RaftState): boolean {
+  return (
+    r.role === 'leader' && r.options.checkQuorum && r.now < r.leaseUntil && r.transfer === undefined
+  )
+}
+
+/** Gives the lease up; rounds already sent do not bring it back. */
+export function surrenderLease(r: RaftState): void {
+  r.leaseUntil = Number.NEGATIVE_INFINITY
+  r.leaseAfterRound = r.round
+}
+
+/** Whether an election quorum of the membership is just this replica. */
+export function electsAlone(r: RaftState): boolean {
+  const { voters, outgoing } = r.membership
+  return (
+    voters.length === 1 &&
+    voters[0] === r.id &&
+    outgoing.length === 0 &&
+    electionQuorum(1, r.options) === 1
+  )
+}
