@@ -7,6 +7,7 @@ import { createHost } from '@quorate/runtime'
 import type { HostedReplica } from '../src/replica.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
+import { expectRejection } from './fixtures/expect-rejection.ts'
 import { entry, scriptedConsensus } from './fixtures/scripted-core.ts'
 import { scriptedStorage } from './fixtures/scripted-storage.ts'
 import { createWires } from './fixtures/wires.ts'
@@ -119,7 +120,7 @@ describe('messages', () => {
     replica.on('failed', (error) => failures.push(error))
     const proposal = replica.propose(encodeUtf8('x'))
     await clock.settle()
-    const outcome = expect(proposal).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const outcome = expectRejection(proposal, { code: 'OUTCOME_UNKNOWN' })
     replica.receive('b', '1')
     replica.receive('b', '2')
     storage.writes[0]?.reject(new Error('EIO'))
@@ -154,7 +155,7 @@ describe('a full disk', () => {
     expect(storage.writes).toHaveLength(0)
     await clock.advance(1_000)
     expect(storage.writes.map((write) => write.batch.seq)).toEqual([1, 2, 3])
-    for (const write of [...storage.writes]) write.resolve()
+    for (const write of storage.writes.slice()) write.resolve()
     await clock.settle()
     expect(texts().join()).toMatch(/ack-1.*ack-2.*ack-3/s)
     commitAtOnce(core)
@@ -223,7 +224,7 @@ describe('proposals', () => {
     }))
     const results = ['x', 'y'].map((command) => replica.propose(encodeUtf8(command)))
     const checks = results.map((result) =>
-      expect(result).rejects.toMatchObject({
+      expectRejection(result, {
         code: 'NOT_LEADER',
         details: { leader: 'b' },
         retryable: true,
@@ -236,7 +237,7 @@ describe('proposals', () => {
   it('have an unknown outcome after their deadline, and leave no timer', async () => {
     const { clock, replica } = await setUp()
     const late = replica.propose(encodeUtf8('x'), { timeoutMs: 200 })
-    const check = expect(late).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: false })
+    const check = expectRejection(late, { code: 'OUTCOME_UNKNOWN', retryable: false })
     await clock.advance(300)
     await check
     expect(clock.timers).toBe(0)
@@ -246,14 +247,14 @@ describe('proposals', () => {
     const { clock, replica, core } = await setUp()
     const abort = new AbortController()
     const early = replica.propose(encodeUtf8('early'), { signal: abort.signal })
-    const checkEarly = expect(early).rejects.toMatchObject({ code: 'ABORTED' })
+    const checkEarly = expectRejection(early, { code: 'ABORTED' })
     abort.abort()
     await clock.settle()
     await checkEarly
     expect(core.inputs.some(({ type }) => type === 'propose')).toBe(false)
     const later = new AbortController()
     const handed = replica.propose(encodeUtf8('late'), { signal: later.signal })
-    const checkLate = expect(handed).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const checkLate = expectRejection(handed, { code: 'OUTCOME_UNKNOWN' })
     await clock.settle()
     later.abort()
     await checkLate
@@ -268,8 +269,8 @@ describe('proposals', () => {
     await clock.settle()
     const waiting = replica.propose(encodeUtf8('y'))
     const checks = [
-      expect(handed).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' }),
-      expect(waiting).rejects.toMatchObject({ code: 'NOT_LEADER', details: { leader: 'b' } }),
+      expectRejection(handed, { code: 'OUTCOME_UNKNOWN' }),
+      expectRejection(waiting, { code: 'NOT_LEADER', details: { leader: 'b' } }),
     ]
     core.state = { ...core.state, role: 'follower', leader: 'b', epoch: 2 }
     core.on('receive', () => ({ statusChanged: true }))
@@ -317,10 +318,10 @@ describe('reads', () => {
     const { clock, replica } = await setUp()
     const abort = new AbortController()
     const checks = [
-      expect(replica.readBarrier('quorum', { timeoutMs: 100 })).rejects.toMatchObject({
+      expectRejection(replica.readBarrier('quorum', { timeoutMs: 100 }), {
         code: 'TIMEOUT',
       }),
-      expect(replica.readBarrier('lease', { signal: abort.signal })).rejects.toMatchObject({
+      expectRejection(replica.readBarrier('lease', { signal: abort.signal }), {
         code: 'ABORTED',
       }),
     ]
@@ -339,7 +340,7 @@ describe('the state machine', () => {
     const failed: unknown[] = []
     host.on('replicaFailed', (event) => failed.push(event))
     const proposal = replica.propose(encodeUtf8('throw'))
-    const check = expect(proposal).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const check = expectRejection(proposal, { code: 'OUTCOME_UNKNOWN' })
     await clock.settle()
     await check
     expect(failed).toMatchObject([{ group: 'g', error: { code: 'STATE_MACHINE_FAILED' } }])
@@ -437,11 +438,11 @@ describe('closing', () => {
     core.wakeAt = clock.now() + 500
     replica.receive('b', 'anything')
     const checks = [
-      expect(replica.readBarrier('quorum')).rejects.toMatchObject({ code: 'CLOSED' }),
-      expect(replica.changeMembership({ voters: ['a'] })).rejects.toMatchObject({
+      expectRejection(replica.readBarrier('quorum'), { code: 'CLOSED' }),
+      expectRejection(replica.changeMembership({ voters: ['a'] }), {
         code: 'OUTCOME_UNKNOWN',
       }),
-      expect(replica.propose(encodeUtf8('x'))).rejects.toMatchObject({ code: 'CLOSED' }),
+      expectRejection(replica.propose(encodeUtf8('x')), { code: 'CLOSED' }),
     ]
     await clock.settle().then(() => undefined)
     await Promise.all([host.close(), host.close()])

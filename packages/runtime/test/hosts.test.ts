@@ -1,11 +1,20 @@
 // Calls between hosts, snapshots that travel between them, and the one timer that wakes them all.
 import { describe, expect, it } from 'vitest'
 import type { SnapshotMeta } from '@quorate/core'
-import { crc32c, decodeUtf8, encodeUtf8, membershipOf, QuorateError } from '@quorate/core'
+import {
+  ByteWriter,
+  crc32c,
+  decodeUtf8,
+  encodeUtf8,
+  membershipOf,
+  QuorateError,
+} from '@quorate/core'
 import { createHost } from '@quorate/runtime'
+import { writeResult } from '../src/frame.ts'
 import { createTicker } from '../src/ticker.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
+import { expectRejection } from './fixtures/expect-rejection.ts'
 import { scriptedConsensus } from './fixtures/scripted-core.ts'
 import { scriptedStorage } from './fixtures/scripted-storage.ts'
 import { createWires } from './fixtures/wires.ts'
@@ -76,18 +85,18 @@ describe('calls', () => {
     })
     const abort = new AbortController()
     const checks = [
-      expect(host.call('b', 'slow', new Uint8Array(0), { timeoutMs: 50 })).rejects.toMatchObject({
+      expectRejection(host.call('b', 'slow', new Uint8Array(0), { timeoutMs: 50 }), {
         code: 'OUTCOME_UNKNOWN',
       }),
-      expect(
-        host.call('b', 'slow', new Uint8Array(0), { signal: abort.signal }),
-      ).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' }),
+      expectRejection(host.call('b', 'slow', new Uint8Array(0), { signal: abort.signal }), {
+        code: 'OUTCOME_UNKNOWN',
+      }),
     ]
     await clock.settle()
     abort.abort()
     await clock.advance(100)
     await Promise.all(checks)
-    const lost = expect(host.call('b', 'slow', new Uint8Array(0))).rejects.toMatchObject({
+    const lost = expectRejection(host.call('b', 'slow', new Uint8Array(0)), {
       code: 'OUTCOME_UNKNOWN',
     })
     await clock.settle()
@@ -97,6 +106,24 @@ describe('calls', () => {
       code: 'UNAVAILABLE',
     })
     expect(clock.timers).toBe(0)
+  })
+
+  it('take no answer from a host that was not asked', async () => {
+    const { clock, wires, get } = await cluster(['a', 'b', 'c'])
+    get('b').host.serve('slow', () => new Promise(() => {}))
+    let settled = false
+    const call = get('a')
+      .host.call('b', 'slow', new Uint8Array(0))
+      .finally(() => void (settled = true))
+    await clock.settle()
+    const writer = new ByteWriter()
+    writer.uint8(1)
+    writeResult(writer, 1, encodeUtf8('forged'))
+    wires.inject('c', 'a', writer.finish())
+    await clock.settle()
+    expect(settled).toBe(false)
+    wires.inject('b', 'a', writer.finish())
+    expect(await call).toEqual(encodeUtf8('forged'))
   })
 
   it('are bounded, and one service has one handler', async () => {
