@@ -49,8 +49,8 @@ export const samples: readonly Sample[] = [
   sample('no-node', portable, "export { join } from 'node:path'", 1),
   sample('no-node', portable, "const fs = await import('node:fs')", 1),
   sample('no-node', portable, 'export type Bytes = Buffer', 1),
-  sample('no-node', 'packages/transport-ws/src/client.ts', "import 'node:net'", 1),
-  sample('no-node', 'packages/transport-ws/src/server.ts', "import 'node:net'", 0),
+  sample('no-node', 'packages/transport-ws/src/browser-dialer.ts', "import 'node:net'", 1),
+  sample('no-node', 'packages/transport-ws/src/listening.ts', "import 'node:net'", 0),
   sample('no-node', portable, "import { x } from './fs.ts'", 0),
 
   sample('no-async', pure, 'export async function step() {}', 1),

@@ -102,6 +102,14 @@ function* leaves(
   else for (const [key, value] of Object.entries(target)) yield* leaves(value, key)
 }
 
+/** Whether the first choice, in every environment, is the source. */
+function startsAtSource(target: ExportTarget): boolean {
+  if (typeof target === 'string') return false
+  const nested = Object.values(target).filter((value) => typeof value !== 'string')
+  const [first] = Object.entries(target).filter(([, value]) => typeof value === 'string')
+  return first?.[0] === '@quorate/source' && nested.every(startsAtSource)
+}
+
 /** Entry points as they stand in the sources: `src/index.ts`. */
 function sourceEntries(manifest: Manifest): string[] {
   return Object.values(manifest.exports ?? {}).flatMap((target) =>
@@ -125,8 +133,7 @@ export function exportsProblems(pack: PackageFolder, mustBeBuilt: boolean): Prob
       if (key !== './package.json') wrong.push(`"${key}" has no conditions`)
       continue
     }
-    if (Object.keys(target)[0] !== '@quorate/source')
-      wrong.push(`"${key}" does not start at its source`)
+    if (!startsAtSource(target)) wrong.push(`"${key}" does not start at its source`)
     for (const [, file] of leaves(target)) named.add(file.replace(/^\.\//, ''))
   }
   for (const file of named) {

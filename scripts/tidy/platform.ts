@@ -44,7 +44,7 @@ const wrappers: ReadonlySet<string> = new Set([
   'packages/core/src/random.ts',
 ])
 /** Files of a package for Node that a browser bundles too. */
-const browserSide = /^packages\/transport-ws\/src\/(?:[a-z-]+\.)?(?:client|browser)[a-z-]*\.ts$/
+const browserSide = /^packages\/transport-ws\/src\/browser[a-z-]*\.ts$/
 
 function isPure(path: string): boolean {
   return isPackageSource(path) && pure.has(packageOf(path) ?? '') && !wrappers.has(path)
