@@ -1,1 +1,23 @@
-export {}
+// The public face of the store: what composes it, what serves it, and what talks to it.
+/**
+ * A sharded, replicated, strongly consistent key-value store.
+ *
+ * {@link createKv} composes a store on a host, {@link serveKv} lets clients reach it, and
+ * {@link connect} gives a program elsewhere the same operations.
+ *
+ * @packageDocumentation
+ */
+export { connect } from './client/connect.ts'
+export type { ConnectOptions, KvClient } from './client/connect.ts'
+export { serveKv } from './client/serve.ts'
+export type { KvServer, ServeKvOptions } from './client/serve.ts'
+export { jsonCodec, textCodec } from './codecs.ts'
+export type * from './kv.ts'
+export { kvLimits } from './limits.ts'
+export type { KvLimits } from './limits.ts'
+export type { HistoryLimits } from './machine/history.ts'
+export type { ShardInfo } from './machine/query.ts'
+export { shardMachine } from './machine/shard-machine.ts'
+export type { ShardMachine, ShardMachineOptions } from './machine/shard-machine.ts'
+export { createKv } from './store/create-kv.ts'
+export type { Kv, KvOptions } from './store/create-kv.ts'

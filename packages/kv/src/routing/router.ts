@@ -1,0 +1,295 @@
+// Takes what is to be done to a shard there: writes exactly once under a session, reads as fresh
+// as asked for. The embedded store and the client differ only in how requests leave.
+import { ByteWriter, QuorateError } from '@quorate/core'
+import type { CallOptions, Clock, Random, ReadMode, ShardId } from '@quorate/core'
+import type { Consistency, ReadOptions } from '../kv.ts'
+import { writeTransaction } from '../machine/command.ts'
+import type { TransactionBody } from '../machine/command.ts'
+import { encodeOpen, encodeTransaction } from '../machine/compose.ts'
+import { decodeAnswer, encodeQuery } from '../machine/query.ts'
+import type { KvAnswer, KvQuery } from '../machine/query.ts'
+import { decodeResult } from '../machine/result.ts'
+import type { KvResult } from '../machine/result.ts'
+import { deadlines } from './deadlines.ts'
+import type { Deadlines } from './deadlines.ts'
+import { RoutedCall } from './routed-call.ts'
+import type { CallContext, CallSpec, Exchange } from './routed-call.ts'
+import type { RouteTable } from './routes.ts'
+import { floorOf, shardSession } from './session.ts'
+import type { SessionPlace, ShardSession } from './session.ts'
+import type { ReadLevel, ReplyError } from './wire.ts'
+
+/** What a router is made of. */
+export interface RouterContext {
+  /** Time. */
+  readonly clock: Clock
+  /** Jitter. */
+  readonly random: Random
+  /** How requests leave. */
+  readonly exchange: Exchange
+  /** Where the shards are. */
+  readonly routes: RouteTable
+  /** Fetches the map anew; called often, so it must join calls. */
+  refresh(): void
+  /** Most calls under way, default 65,536. */
+  readonly callsMax?: number | undefined
+}
+
+/** The answer to a command that was done. */
+export type DoneResult = KvResult & { readonly ok: true }
+
+/** Takes requests to shards. */
+export interface Router {
+  /** Runs a transaction on a shard, once. */
+  transact(
+    shard: ShardId,
+    body: TransactionBody,
+    options: CallOptions,
+    what: string,
+  ): Promise<DoneResult>
+  /** Reads from a shard. */
+  query<Type extends KvQuery['type']>(
+    shard: ShardId,
+    query: KvQuery & { readonly type: Type },
+    options: ReadOptions,
+    what: string,
+  ): Promise<KvAnswer & { readonly type: Type }>
+  /** Asks any replica of a shard for changes; resolves with the reply's body. */
+  watch(
+    shard: ShardId,
+    after: number | undefined,
+    prefix: Uint8Array,
+    options: CallOptions,
+  ): Promise<Uint8Array>
+  /** How many calls are under way. */
+  readonly calls: number
+  /** Ends all calls. */
+  close(): void
+}
+
+/** Makes a router. */
+export function createRouter(context: RouterContext): Router {
+  return new ShardRouter(context)
+}
+
+class ShardRouter implements Router {
+  readonly #context: RouterContext
+  readonly #calls: CallContext
+  readonly #deadlines: Deadlines
+  readonly #sessions = new Map<ShardId, ShardSession>()
+  /** The newest revision of each shard that was seen here, for reads of one's own writes. */
+  readonly #seen = new Map<ShardId, number>()
+  readonly #callsMax: number
+  #closed = false
+
+  constructor(context: RouterContext) {
+    this.#context = context
+    this.#callsMax = context.callsMax ?? 65_536
+    this.#deadlines = deadlines(context.clock)
+    const { clock, random, exchange, routes } = context
+    this.#calls = {
+      clock,
+      random,
+      exchange,
+      deadlines: this.#deadlines,
+      refresh: () => context.refresh(),
+      seenVersion: (version) => {
+        if (version > routes.version) context.refresh()
+      },
+    }
+  }
+
+  get calls(): number {
+    return this.#deadlines.size
+  }
+
+  transact(
+    shard: ShardId,
+    body: TransactionBody,
+    options: CallOptions,
+    what: string,
+  ): Promise<DoneResult> {
+    const route = this.#context.routes.route(shard)
+    const content = new ByteWriter(128)
+    writeTransaction(content, body)
+    const session = this.#session(shard)
+    let place: SessionPlace | undefined
+    let takeBack = (): void => {}
+    const acquire = (ready: () => void): void => {
+      takeBack = session.acquire((given) => {
+        place = given
+        ready()
+      })
+    }
+    const spec: CallSpec<DoneResult> = {
+      route,
+      write: true,
+      anyReplica: false,
+      what,
+      request: (timeoutMs) => {
+        const { session: open, seq } = place as SessionPlace
+        const step = { session: open.id, seq, floor: floorOf(open) }
+        const { epoch } = route
+        const payload = encodeTransaction({ shard, epoch, timeMs: 0 }, step, content.view())
+        return { kind: 'command', timeoutMs, payload }
+      },
+      read: (bytes) => this.#read(shard, bytes),
+      renew: (renewed) => {
+        const old = place as SessionPlace
+        session.expired(old.session)
+        session.release(old)
+        acquire(renewed)
+      },
+    }
+    return this.#run(spec, options, acquire, () => {
+      takeBack()
+      if (place !== undefined) session.release(place)
+    })
+  }
+
+  async query<Type extends KvQuery['type']>(
+    shard: ShardId,
+    query: KvQuery & { readonly type: Type },
+    options: ReadOptions,
+    what: string,
+  ): Promise<KvAnswer & { readonly type: Type }> {
+    const payload = encodeQuery(query)
+    const level = this.#level(shard, options.consistency ?? 'linearizable')
+    const route = this.#context.routes.route(shard)
+    const answer = await this.#run<KvAnswer>(
+      {
+        route,
+        write: false,
+        anyReplica: level.mode !== 'quorum' && level.mode !== 'lease',
+        what,
+        request: (timeoutMs) => {
+          const { epoch } = route
+          return { kind: 'query', timeoutMs, shard, epoch, level, payload }
+        },
+        read: (bytes) => ({ value: decodeAnswer(bytes) }),
+      },
+      options,
+    )
+    this.#note(shard, answer.revision)
+    if (answer.type !== query.type) {
+      throw new QuorateError('MALFORMED', `${what} was answered by something else`)
+    }
+    return answer as KvAnswer & { readonly type: Type }
+  }
+
+  watch(
+    shard: ShardId,
+    after: number | undefined,
+    prefix: Uint8Array,
+    options: CallOptions,
+  ): Promise<Uint8Array> {
+    return this.#run(
+      {
+        route: this.#context.routes.route(shard),
+        write: false,
+        // Where a watch stands must be told by the leader; what follows, by anybody.
+        anyReplica: after !== undefined,
+        what: `the watch of shard ${shard}`,
+        request: (timeoutMs) => ({ kind: 'watch', timeoutMs, shard, after, prefix }),
+        read: (value) => ({ value }),
+      },
+      options,
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#deadlines.expireAll()
+  }
+
+  #run<T>(
+    spec: CallSpec<T>,
+    options: CallOptions,
+    prepare?: (ready: () => void) => void,
+    finished?: () => void,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const refused = this.#refusal()
+      if (refused !== undefined) return reject(refused)
+      new RoutedCall<T>(this.#calls, spec, options, (error, value) => {
+        finished?.()
+        if (error === undefined) resolve(value as T)
+        else reject(error)
+      }).start(prepare)
+    })
+  }
+
+  #refusal(): QuorateError | undefined {
+    if (this.#closed) return new QuorateError('CLOSED', 'the store is closed')
+    if (this.#deadlines.size < this.#callsMax) return undefined
+    const message = `more than ${this.#callsMax} calls are under way`
+    return new QuorateError('LIMIT_EXCEEDED', message, { retryable: true })
+  }
+
+  #read(shard: ShardId, bytes: Uint8Array): { value: DoneResult } | { error: ReplyError } {
+    const result = decodeResult(bytes)
+    if (result.ok) {
+      this.#note(shard, result.revision)
+      return { value: result }
+    }
+    const { code, message, epoch } = result
+    // `CONFLICT` says that the session has too many answers open: they become fewer by themselves.
+    return { error: { code, message, epoch, leader: undefined, retryable: code === 'CONFLICT' } }
+  }
+
+  #note(shard: ShardId, revision: number): void {
+    if (revision > (this.#seen.get(shard) ?? 0)) this.#seen.set(shard, revision)
+  }
+
+  #level(shard: ShardId, consistency: Consistency): ReadLevel {
+    if (typeof consistency === 'object')
+      return { mode: checkStaleness(consistency), revisionMin: 0 }
+    switch (consistency) {
+      case 'linearizable':
+        return { mode: 'quorum', revisionMin: 0 }
+      case 'lease':
+      case 'follower':
+      case 'local':
+        return { mode: consistency, revisionMin: 0 }
+      case 'session':
+        return { mode: 'local', revisionMin: this.#seen.get(shard) ?? 0 }
+      default:
+        throw new TypeError(`unknown consistency: ${String(consistency)}`)
+    }
+  }
+
+  #session(shard: ShardId): ShardSession {
+    let session = this.#sessions.get(shard)
+    if (session === undefined) {
+      session = shardSession((opened) => this.#open(shard, opened))
+      this.#sessions.set(shard, session)
+    }
+    return session
+  }
+
+  #open(shard: ShardId, opened: (id: number | undefined) => void): void {
+    if (this.#closed) return
+    const route = this.#context.routes.route(shard)
+    const spec: CallSpec<DoneResult> = {
+      route,
+      // A session that nobody uses does no harm: opening one is safe to repeat.
+      write: false,
+      anyReplica: false,
+      what: `opening a session with shard ${shard}`,
+      request: (timeoutMs) => {
+        const payload = encodeOpen({ shard, epoch: route.epoch, timeMs: 0 })
+        return { kind: 'command', timeoutMs, payload }
+      },
+      read: (bytes) => this.#read(shard, bytes),
+    }
+    new RoutedCall<DoneResult>(this.#calls, spec, {}, (_error, result) => {
+      if (!this.#closed) opened(result?.revision)
+    }).start()
+  }
+}
+
+function checkStaleness(mode: { readonly maxStalenessMs: number }): ReadMode {
+  const { maxStalenessMs } = mode
+  if (Number.isSafeInteger(maxStalenessMs) && maxStalenessMs >= 0) return { maxStalenessMs }
+  throw new QuorateError('INVALID_ARGUMENT', 'maxStalenessMs must be a whole number from 0')
+}

@@ -1,0 +1,386 @@
+// The operations of a store, on top of a router: what a caller passes is checked and becomes
+// transactions and queries of single shards.
+import { QuorateError } from '@quorate/core'
+import type { CallOptions, Codec, Key, Partitioner, ShardId } from '@quorate/core'
+import { boundBytes, keyBytes, prefixEnd, shownKey } from '../key.ts'
+import type {
+  BatchOp,
+  BatchOptions,
+  CompareAndSetResult,
+  Condition,
+  Expected,
+  KvEntry,
+  KvEvent,
+  KvOperations,
+  KvStatus,
+  PutOptions,
+  ReadOptions,
+  ScanOptions,
+  Transaction,
+  TransactionOp,
+  TransactionOpResult,
+  TransactionResult,
+  WatchOptions,
+  WriteResult,
+} from '../kv.ts'
+import { kvLimits } from '../limits.ts'
+import type { Comparison, Op, TransactionBody } from '../machine/command.ts'
+import type { OpResult } from '../machine/result.ts'
+import type { DoneResult, Router } from '../routing/router.ts'
+import { codecValues, entryOf } from './entry.ts'
+import type { ValueFormat } from './entry.ts'
+import { mergedScan } from './scan.ts'
+import { watchShards } from './watch.ts'
+
+/** What operations work with. */
+export interface OperationsContext {
+  /** Takes requests to shards. */
+  readonly router: Router
+  /** Keys to shards. */
+  readonly partitioner: Pick<Partitioner, 'shardOf' | 'shards'>
+  /** Asks how the store stands. */
+  status(options: CallOptions): Promise<KvStatus>
+  /** Most bytes of one command. */
+  readonly commandBytesMax: number
+}
+
+/** Makes the operations of a store whose values have a format. */
+export function operations<In, Out>(
+  context: OperationsContext,
+  format: ValueFormat<In, Out>,
+): KvOperations<In, Out> {
+  return new Operations(context, format)
+}
+
+/** The operations of a store. */
+export class Operations<In, Out> implements KvOperations<In, Out> {
+  readonly #context: OperationsContext
+  readonly #format: ValueFormat<In, Out>
+
+  constructor(context: OperationsContext, format: ValueFormat<In, Out>) {
+    this.#context = context
+    this.#format = format
+  }
+
+  async put(key: Key, value: In, options: PutOptions = {}): Promise<WriteResult> {
+    const op = this.#op({ type: 'put', key, value, ttlMs: options.ttlMs })
+    const { revision } = await this.#write(op.key, plain([op]), options, 'put')
+    return { version: revision }
+  }
+
+  async get(key: Key, options: ReadOptions = {}): Promise<KvEntry<Out> | undefined> {
+    const [entry] = await this.getMany([key], options)
+    return entry
+  }
+
+  async getMany(
+    keys: readonly Key[],
+    options: ReadOptions = {},
+  ): Promise<readonly (KvEntry<Out> | undefined)[]> {
+    const bytes = keys.map(keyBytes)
+    const found: (KvEntry<Out> | undefined)[] = Array.from({ length: keys.length })
+    const groups = this.#byShard(bytes)
+    await Promise.all(
+      [...groups].map(([shard, members]) =>
+        this.#getOfShard(shard, members, bytes, found, options),
+      ),
+    )
+    return found
+  }
+
+  async #getOfShard(
+    shard: ShardId,
+    members: readonly number[],
+    keys: readonly Uint8Array[],
+    found: (KvEntry<Out> | undefined)[],
+    options: ReadOptions,
+  ): Promise<void> {
+    let at = 0
+    while (at < members.length) {
+      const asked = members.slice(at, at + kvLimits.opsMax)
+      const query = {
+        type: 'get',
+        keys: asked.map((member) => keys[member] as Uint8Array),
+      } as const
+      const answer = await this.#context.router.query(shard, query, options, 'get')
+      if (answer.found.length === 0) throw new QuorateError('MALFORMED', 'an answer without values')
+      for (const [offset, value] of answer.found.entries()) {
+        const member = asked[offset]
+        if (member === undefined || value === undefined) continue
+        found[member] = entryOf(this.#format, keys[member] as Uint8Array, value)
+      }
+      at += answer.found.length
+    }
+  }
+
+  async delete(key: Key, options: CallOptions = {}): Promise<boolean> {
+    const op = this.#op({ type: 'delete', key })
+    const result = await this.#write(op.key, plain([op]), options, 'delete')
+    return resultOf(result, 'delete').existed
+  }
+
+  async compareAndSet(
+    key: Key,
+    expected: Expected<In>,
+    value: In | undefined,
+    options: PutOptions = {},
+  ): Promise<CompareAndSetResult<Out>> {
+    const op =
+      value === undefined
+        ? this.#op({ type: 'delete', key })
+        : this.#op({ type: 'put', key, value, ttlMs: options.ttlMs })
+    const comparisons = [this.#comparison({ key, ...conditionOf(expected) })]
+    const body = { comparisons, success: [op], failure: [{ type: 'get', key: op.key }] } as const
+    const result = await this.#write(op.key, body, options, 'compareAndSet')
+    if (result.succeeded) return { swapped: true, version: result.revision }
+    const { found } = resultOf(result, 'get')
+    const current = found === undefined ? undefined : entryOf(this.#format, op.key, found)
+    return { swapped: false, current }
+  }
+
+  async batch(
+    ops: readonly BatchOp<In>[],
+    options: BatchOptions = {},
+  ): Promise<readonly WriteResult[]> {
+    const steps = ops.map((op) => this.#op(op))
+    const groups = this.#byShard(steps.map(({ key }) => key))
+    if (options.atomic === true && groups.size > 1) throw crossShard('a batch', groups.size)
+    const results: (WriteResult | QuorateError)[] = Array.from({ length: ops.length })
+    let failure: QuorateError | undefined
+    const bodies = [...groups].map(([shard, members]) => {
+      const body = plain(members.map((member) => steps[member] as Op))
+      this.#checkSize(body)
+      return { shard, members, body }
+    })
+    await Promise.all(
+      bodies.map(async ({ shard, members, body }) => {
+        const outcome = await this.#context.router
+          .transact(shard, body, options, 'batch')
+          .then(({ revision }) => ({ version: revision }))
+          .catch((error: unknown) => {
+            if (!(error instanceof QuorateError)) throw error
+            failure ??= error
+            return error
+          })
+        for (const member of members) results[member] = outcome
+      }),
+    )
+    if (failure === undefined) return results as WriteResult[]
+    const { code, message, retryable } = failure
+    throw new QuorateError(code, message, { cause: failure, retryable, details: { results } })
+  }
+
+  async transact(
+    transaction: Transaction<In>,
+    options: CallOptions = {},
+  ): Promise<TransactionResult<Out>> {
+    const body: TransactionBody = {
+      comparisons: (transaction.if ?? []).map((condition) => this.#comparison(condition)),
+      success: (transaction.do ?? []).map((op) => this.#op(op)),
+      failure: (transaction.else ?? []).map((op) => this.#op(op)),
+    }
+    const keys = [...body.comparisons, ...body.success, ...body.failure].map(({ key }) => key)
+    const [first] = keys
+    if (first === undefined) throw new QuorateError('INVALID_ARGUMENT', 'an empty transaction')
+    const groups = this.#byShard(keys)
+    if (groups.size > 1) throw crossShard('a transaction', groups.size)
+    const { revision, succeeded, results } = await this.#write(first, body, options, 'transaction')
+    const ran = succeeded ? body.success : body.failure
+    const shown = results.map((result, at) => this.#shown((ran[at] as Op).key, result))
+    return { succeeded, version: revision, results: shown }
+  }
+
+  async increment(key: Key, by = 1, options: CallOptions = {}): Promise<number> {
+    const op = this.#op({ type: 'increment', key, by })
+    const result = await this.#write(op.key, plain([op]), options, 'increment')
+    return resultOf(result, 'increment').value
+  }
+
+  async *scan(options: ScanOptions = {}): AsyncGenerator<KvEntry<Out>> {
+    const { router, partitioner } = this.#context
+    const range = rangeOf(options)
+    const keysOnly = options.keysOnly ?? false
+    const entries = mergedScan({
+      shards: Array.from({ length: partitioner.shards }, (_, shard) => shard),
+      range,
+      limit: options.limit ?? Number.POSITIVE_INFINITY,
+      page: (shard, part) => router.query(shard, { type: 'range', ...part }, options, 'scan'),
+    })
+    for await (const found of entries) {
+      yield keysOnly ? keyEntry(found.key, found.version) : entryOf(this.#format, found.key, found)
+    }
+  }
+
+  async *watch(options: WatchOptions = {}): AsyncGenerator<KvEvent<Out>> {
+    const { router, partitioner } = this.#context
+    yield* watchShards(router, partitioner.shards, options, this.#format)
+  }
+
+  status(options: CallOptions = {}): Promise<KvStatus> {
+    return this.#context.status(options)
+  }
+
+  withCodec<T>(codec: Codec<T>): KvOperations<T, T> {
+    return new Operations(this.#context, codecValues(codec))
+  }
+
+  #write(
+    key: Uint8Array,
+    body: TransactionBody,
+    options: CallOptions,
+    what: string,
+  ): Promise<DoneResult> {
+    this.#checkSize(body)
+    return this.#context.router.transact(
+      this.#context.partitioner.shardOf(key),
+      body,
+      options,
+      `${what} of ${shownKey(key)}`,
+    )
+  }
+
+  #byShard(keys: readonly Uint8Array[]): Map<ShardId, number[]> {
+    const groups = new Map<ShardId, number[]>()
+    for (const [at, key] of keys.entries()) {
+      const shard = this.#context.partitioner.shardOf(key)
+      const group = groups.get(shard)
+      if (group === undefined) groups.set(shard, [at])
+      else group.push(at)
+    }
+    return groups
+  }
+
+  #op(op: TransactionOp<In>): Op {
+    const key = keyBytes(op.key)
+    switch (op.type) {
+      case 'put':
+        return {
+          type: 'put',
+          key,
+          value: this.#format.toBytes(op.value),
+          ttlMs: checkTtl(op.ttlMs),
+        }
+      case 'increment': {
+        const by = op.by ?? 1
+        if (Number.isSafeInteger(by)) return { type: 'increment', key, by }
+        throw new QuorateError('INVALID_ARGUMENT', `increment by a safe integer, not ${by}`)
+      }
+      case 'delete':
+      case 'get':
+        return { type: op.type, key }
+      default:
+        throw new TypeError(`unknown operation: ${String((op as { type: unknown }).type)}`)
+    }
+  }
+
+  #comparison(condition: Condition<In>): Comparison {
+    const key = keyBytes(condition.key)
+    const relation = condition.relation ?? '='
+    if (!['=', '!=', '<', '>'].includes(relation))
+      throw new TypeError(`unknown relation: ${relation}`)
+    if ('value' in condition) {
+      return { on: 'value', key, relation, value: this.#format.toBytes(condition.value) }
+    }
+    const { version } = condition
+    if (Number.isSafeInteger(version) && version >= 0)
+      return { on: 'version', key, relation, version }
+    throw new QuorateError('INVALID_ARGUMENT', `a version is a whole number, not ${version}`)
+  }
+
+  #shown(key: Uint8Array, result: OpResult): TransactionOpResult<Out> {
+    if (result.type !== 'get') return result
+    const { found } = result
+    return { type: 'get', entry: found && entryOf(this.#format, key, found) }
+  }
+
+  #checkSize(body: TransactionBody): void {
+    let bytes = 128
+    for (const list of [body.comparisons, body.success, body.failure]) {
+      if (list.length > kvLimits.opsMax) throw tooMuch('operations', kvLimits.opsMax, list.length)
+      for (const item of list)
+        bytes += item.key.length + ('value' in item ? item.value.length : 0) + 24
+    }
+    const max = this.#context.commandBytesMax
+    if (bytes > max) throw tooMuch('bytes', max, bytes)
+  }
+}
+
+function plain(success: readonly Op[]): TransactionBody {
+  return { comparisons: [], success, failure: [] }
+}
+
+function conditionOf<In>(
+  expected: Expected<In>,
+): { readonly version: number } | { readonly value: In } {
+  if ('absent' in expected) return { version: 0 }
+  return 'value' in expected ? { value: expected.value } : { version: expected.version }
+}
+
+function resultOf<Type extends OpResult['type']>(
+  result: DoneResult,
+  type: Type,
+): OpResult & { readonly type: Type } {
+  const [first] = result.results
+  if (first?.type === type) return first as OpResult & { readonly type: Type }
+  throw new QuorateError('MALFORMED', `the answer to a ${type} is something else`)
+}
+
+function rangeOf(options: ScanOptions): Parameters<typeof mergedScan>[0]['range'] {
+  const {
+    prefix,
+    start,
+    end,
+    reverse = false,
+    keysOnly = false,
+    limit,
+    pageEntries = 256,
+  } = options
+  if (prefix !== undefined && (start !== undefined || end !== undefined)) {
+    throw new QuorateError('INVALID_ARGUMENT', 'a scan has a prefix, or a start and an end')
+  }
+  checkCount(limit ?? 0, 'limit', 0)
+  checkCount(pageEntries, 'pageEntries', 1)
+  const first = boundBytes(prefix ?? start ?? '', 'a bound')
+  return {
+    start: first,
+    end: prefix === undefined ? boundBytes(end ?? '', 'a bound') : prefixEnd(first),
+    reverse,
+    keysOnly,
+    limit: Math.min(limit ?? pageEntries, pageEntries, kvLimits.pageEntriesMax),
+    bytesMax: 262_144,
+  }
+}
+
+function checkCount(value: number, what: string, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return
+  throw new QuorateError('INVALID_ARGUMENT', `${what} is a whole number from ${min}, not ${value}`)
+}
+
+function checkTtl(ttlMs: number | undefined): number {
+  if (ttlMs === undefined) return 0
+  if (Number.isSafeInteger(ttlMs) && ttlMs >= 1) return ttlMs
+  throw new QuorateError('INVALID_ARGUMENT', `ttlMs is a whole number from 1, not ${ttlMs}`)
+}
+
+function tooMuch(unit: string, limit: number, size: number): QuorateError {
+  const message = `a batch or transaction of one shard has at most ${limit} ${unit}, got ${size}`
+  return new QuorateError('LIMIT_EXCEEDED', message, { details: { limit, size } })
+}
+
+function crossShard(what: string, shards: number): QuorateError {
+  return new QuorateError(
+    'CROSS_SHARD',
+    `the keys of ${what} are in ${shards} shards; give them one hash tag, as in "{user:1}:name"`,
+    { details: { shards } },
+  )
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+function keyEntry<Out>(key: Uint8Array, version: number): KvEntry<Out> {
+  const plainEntry = entryOf({ toBytes: () => NO_BYTES, fromBytes: () => NO_BYTES }, key, {
+    version,
+    value: NO_BYTES,
+  })
+  return plainEntry as KvEntry<never>
+}

@@ -1,0 +1,254 @@
+// One shard's replica on this host, as requests see it: epochs are checked, time is stamped, reads
+// are made as fresh as asked for. Nothing here remembers anything that matters.
+import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
+import type { Clock, NodeId, Replica, Timer } from '@quorate/core'
+import { rawKey } from '../key.ts'
+import { encodeCommand, stampCommand } from '../machine/command.ts'
+import type { Change } from '../machine/history.ts'
+import type { ShardMachine } from '../machine/shard-machine.ts'
+import { replyError } from '../routing/wire.ts'
+import type { KvReply, KvRequest } from '../routing/wire.ts'
+import type { LogTime } from './log-time.ts'
+import { appliedWaits } from './applied-waits.ts'
+import type { AppliedWaits } from './applied-waits.ts'
+import { encodeWatchPage } from './watch.ts'
+
+const WATCH_WAIT_MS = 5_000
+const WATCHES_MAX = 8_192
+const WATCH_CHANGES_MAX = 2_048
+const WATCH_BYTES_MAX = 524_288
+const TICK_RETRY_MS = 500
+
+/** What a shard's replica needs of its store. */
+export interface ShardReplicaContext {
+  /** Its member of the group. */
+  readonly replica: Replica
+  /** Its state. */
+  readonly machine: ShardMachine
+  /** Time. */
+  readonly clock: Clock
+  /** The time that commands are stamped with. */
+  readonly logTime: LogTime
+  /** Sends a request to another host. */
+  send(to: NodeId, request: KvRequest, respond: (reply: KvReply) => void): void
+  /** The version of the map that replies tell of. */
+  mapVersion(): number
+}
+
+type Respond = (reply: KvReply) => void
+type Query = KvRequest & { readonly kind: 'query' }
+type Watch = KvRequest & { readonly kind: 'watch' }
+
+/** A shard's replica that answers requests. */
+export class ShardReplica {
+  readonly replica: Replica
+  readonly machine: ShardMachine
+  readonly #context: ShardReplicaContext
+  readonly #waits: AppliedWaits
+  #tick: Timer | undefined
+  #closed = false
+  readonly #stopApplied: () => void
+
+  constructor(context: ShardReplicaContext) {
+    this.#context = context
+    this.replica = context.replica
+    this.machine = context.machine
+    this.#waits = appliedWaits(context.machine, context.clock)
+    this.#stopApplied = context.machine.onApplied(() => this.#scheduleTick())
+  }
+
+  /** Proposes a command that stands in memory of its own. */
+  command(payload: Uint8Array, epoch: number, timeoutMs: number, respond: Respond): void {
+    if (epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
+    stampCommand(payload, this.#context.logTime.now())
+    this.replica.propose(payload, { timeoutMs }).then(
+      (body) => this.#reply(respond, body),
+      (error: unknown) => this.#refuse(respond, error),
+    )
+  }
+
+  /** Answers a question. */
+  query(request: Query, respond: Respond): void {
+    const { mode } = request.level
+    if (request.epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
+    if (mode === 'follower') return this.#followerQuery(request, respond)
+    this.#afterRevision(request.level.revisionMin, request.timeoutMs, respond, () => {
+      this.replica.query(request.payload, { mode, timeoutMs: request.timeoutMs }).then(
+        (body) => {
+          // A move may have been completed while the read was on its way.
+          if (request.epoch < this.machine.epoch) this.#refuse(respond, this.#epochError())
+          else this.#reply(respond, body)
+        },
+        (error: unknown) => this.#refuse(respond, error),
+      )
+    })
+  }
+
+  /** Tells a leader's revision, after a quorum has confirmed that it leads. */
+  barrier(epoch: number, timeoutMs: number, respond: Respond): void {
+    if (epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
+    this.replica.readBarrier('quorum', { timeoutMs }).then(
+      () => {
+        const writer = new ByteWriter(8)
+        writer.varint(this.machine.revision)
+        this.#reply(respond, writer.finish())
+      },
+      (error: unknown) => this.#refuse(respond, error),
+    )
+  }
+
+  /** Answers a poll of a watch: with changes, or with how far there were none. */
+  watch(request: Watch, respond: Respond): void {
+    const { after, timeoutMs } = request
+    if (after === undefined) {
+      this.replica.readBarrier('quorum', { timeoutMs }).then(
+        () => this.#reply(respond, encodeWatchPage(this.machine.revision, [])),
+        (error: unknown) => this.#refuse(respond, error),
+      )
+      return
+    }
+    const prefix = rawKey(request.prefix.subarray(0, 4_097))
+    let from = after
+    const check = (): boolean => {
+      const page = this.#changes(from, prefix)
+      if (page instanceof QuorateError) this.#refuse(respond, page)
+      else if (page.changes.length > 0) {
+        this.#reply(respond, encodeWatchPage(page.revision, page.changes))
+      } else {
+        from = page.revision
+        return false
+      }
+      return true
+    }
+    if (check()) return
+    if (this.#closed) return this.#refuse(respond, closedError())
+    if (this.#waits.size >= WATCHES_MAX) {
+      const message = `more than ${WATCHES_MAX} watches wait for one shard`
+      return this.#refuse(respond, new QuorateError('LIMIT_EXCEEDED', message, { retryable: true }))
+    }
+    this.#waits.wait(Math.min(WATCH_WAIT_MS, timeoutMs / 2), check, () =>
+      this.#reply(respond, encodeWatchPage(from, [])),
+    )
+  }
+
+  /** Stops answering; those that wait are answered. */
+  close(): void {
+    this.#closed = true
+    this.#stopApplied()
+    this.#tick?.cancel()
+    this.#waits.close()
+  }
+
+  #changes(
+    after: number,
+    prefix: string,
+  ): { readonly revision: number; readonly changes: readonly Change[] } | QuorateError {
+    const { history, revision } = this.machine
+    if (after < history.compacted) {
+      return new QuorateError(
+        'COMPACTED',
+        `changes after ${after} are no longer held, only those after ${history.compacted}`,
+        { details: { compacted: history.compacted } },
+      )
+    }
+    const changes: Change[] = []
+    let bytes = 0
+    let upTo = after
+    let complete = true
+    history.read(after, (group) => {
+      const fitting = group.filter(({ key }) => key.startsWith(prefix))
+      for (const { key, value } of fitting) bytes += key.length + (value?.length ?? 0) + 16
+      const full = bytes > WATCH_BYTES_MAX || changes.length + fitting.length > WATCH_CHANGES_MAX
+      if (full && changes.length > 0) {
+        complete = false
+        return false
+      }
+      changes.push(...fitting)
+      upTo = group[0]?.revision ?? upTo
+      return true
+    })
+    // Read to its end, the history says that there is nothing up to the last command either.
+    return { revision: complete ? Math.max(after, revision) : upTo, changes }
+  }
+
+  #followerQuery(request: Query, respond: Respond): void {
+    const { leader } = this.replica.consensus()
+    const { shard, epoch, timeoutMs } = request
+    if (leader === undefined || leader === this.replica.id) {
+      return this.query({ ...request, level: { ...request.level, mode: 'quorum' } }, respond)
+    }
+    this.#context.send(leader, { kind: 'barrier', shard, epoch, timeoutMs }, (reply) => {
+      if (!reply.ok) return respond(reply)
+      let revisionMin: number
+      try {
+        const reader = new ByteReader(reply.body)
+        revisionMin = Math.max(reader.varint(), request.level.revisionMin)
+        reader.end()
+      } catch (error) {
+        return this.#refuse(respond, error)
+      }
+      this.query({ ...request, level: { mode: 'local', revisionMin } }, respond)
+    })
+  }
+
+  #afterRevision(revision: number, timeoutMs: number, respond: Respond, go: () => void): void {
+    if (this.machine.revision >= revision) return go()
+    const check = (): boolean => {
+      if (this.machine.revision < revision) return false
+      go()
+      return true
+    }
+    this.#waits.wait(timeoutMs, check, () => {
+      const message = `the replica has not caught up with revision ${revision} in time`
+      this.#refuse(respond, new QuorateError('UNAVAILABLE', message))
+    })
+  }
+
+  /** A leader lets time pass in the log where keys are due and nobody writes. */
+  #scheduleTick(): void {
+    const { nextExpiryMs } = this.machine
+    if (this.#tick !== undefined || this.#closed || nextExpiryMs === Number.POSITIVE_INFINITY)
+      return
+    const delay = nextExpiryMs - this.#context.logTime.now()
+    this.#tick = this.#context.clock.setTimer(Math.min(Math.max(1, delay), 60_000), () =>
+      this.#proposeTick(),
+    )
+  }
+
+  #proposeTick(): void {
+    this.#tick = undefined
+    const timeMs = this.#context.logTime.now()
+    const { machine, replica } = this
+    const leads = replica.consensus().role === 'leader'
+    if (machine.nextExpiryMs > timeMs) return this.#scheduleTick()
+    const again = (): void => {
+      if (this.#closed) return
+      this.#tick ??= this.#context.clock.setTimer(TICK_RETRY_MS, () => this.#proposeTick())
+    }
+    if (!leads) return again()
+    const { shard, epoch } = machine
+    replica.propose(encodeCommand({ type: 'tick', shard, epoch, timeMs })).then(
+      () => this.#scheduleTick(),
+      // Another leader will do it; until then this one looks again.
+      again,
+    )
+  }
+
+  #epochError(): QuorateError {
+    const { epoch, shard } = this.machine
+    const message = `shard ${shard} has epoch ${epoch}`
+    return new QuorateError('EPOCH_MISMATCH', message, { details: { epoch } })
+  }
+
+  #reply(respond: Respond, body: Uint8Array): void {
+    respond({ ok: true, mapVersion: this.#context.mapVersion(), body })
+  }
+
+  #refuse(respond: Respond, error: unknown): void {
+    respond({ ok: false, mapVersion: this.#context.mapVersion(), error: replyError(error) })
+  }
+}
+
+function closedError(): QuorateError {
+  return new QuorateError('CLOSED', 'the replica is closed')
+}
