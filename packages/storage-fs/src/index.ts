@@ -1,1 +1,11 @@
-export {}
+// The public face: the storage, its options, and what it reports of a start.
+/**
+ * Log storage on disk: one segmented, checksummed log for all groups of a host.
+ *
+ * @packageDocumentation
+ */
+export type { FsStorage } from './fs-storage.ts'
+export type { FsStorageOptions } from './options.ts'
+export type { RecoveryReport } from './recovery.ts'
+export type { SnapshotFallback } from './snapshot-sweep.ts'
+export { fsStorage } from './storage.ts'

@@ -1,0 +1,76 @@
+// The record that says all of a group but its entries: its identity, its hard state, its
+// snapshots, and where its log begins and ends. A group starts with one; collection repeats it.
+import type { Epoch, GroupAlgorithm, GroupId, LogIndex, SnapshotMeta } from '@quorate/core'
+import { ByteReader, ByteWriter, snapshotMetaCodec } from '@quorate/core'
+
+/** All of a group but its entries. */
+export interface GroupState {
+  readonly id: GroupId
+  readonly algorithm: GroupAlgorithm
+  readonly hardState: Uint8Array | undefined
+  readonly snapshot: SnapshotMeta | undefined
+  /** The snapshot before, kept in case the newest proves bad. */
+  readonly previous: SnapshotMeta | undefined
+  /** The first index of the log as callers see it. */
+  readonly first: LogIndex
+  /** The first index whose entry is kept, for a start from `previous`. */
+  readonly retained: LogIndex
+  readonly last: LogIndex
+  /** The epoch of the index before `retained`. */
+  readonly baseEpoch: Epoch
+}
+
+const HARD_STATE = 1
+const SNAPSHOT = 2
+const PREVIOUS = 4
+
+/** The payload of a state record. */
+export function encodeGroupState(state: GroupState): Uint8Array {
+  const writer = new ByteWriter()
+  const { hardState, snapshot, previous } = state
+  writer.uint8(
+    (hardState === undefined ? 0 : HARD_STATE) |
+      (snapshot === undefined ? 0 : SNAPSHOT) |
+      (previous === undefined ? 0 : PREVIOUS),
+  )
+  writer.text(state.id)
+  writer.text(state.algorithm.name)
+  writer.varint(state.algorithm.format)
+  writer.varint(state.first)
+  writer.varint(state.retained)
+  writer.varint(state.last)
+  writer.varint(state.baseEpoch)
+  if (hardState !== undefined) writer.bytes(hardState)
+  if (snapshot !== undefined) snapshotMetaCodec.write(writer, snapshot)
+  if (previous !== undefined) snapshotMetaCodec.write(writer, previous)
+  return writer.finish()
+}
+
+/** The state that a payload holds; `MALFORMED` where it holds none. */
+export function decodeGroupState(payload: Uint8Array): GroupState {
+  const reader = new ByteReader(payload)
+  const has = reader.uint8()
+  const id = reader.text()
+  const algorithm = { name: reader.text(), format: reader.varint() }
+  const [first, retained, last, baseEpoch] = [
+    reader.varint(),
+    reader.varint(),
+    reader.varint(),
+    reader.varint(),
+  ]
+  const hardState = has & HARD_STATE ? reader.bytes().slice() : undefined
+  const snapshot = has & SNAPSHOT ? snapshotMetaCodec.read(reader) : undefined
+  const previous = has & PREVIOUS ? snapshotMetaCodec.read(reader) : undefined
+  reader.end()
+  return {
+    id,
+    algorithm,
+    hardState,
+    snapshot,
+    previous,
+    first,
+    retained,
+    last,
+    baseEpoch,
+  } as GroupState
+}

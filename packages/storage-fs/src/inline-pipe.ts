@@ -1,0 +1,120 @@
+// A pipe without threads, over any file system: what was published in one turn is written and
+// synced at the end of the turn. Deterministic, for tests and simulations.
+import type { Fs, FsFile } from './fs.ts'
+import type { FsOp, LogPipe, PipeEvents } from './log-pipe.ts'
+import { runOp } from './log-pipe.ts'
+import { RingSpace } from './ring.ts'
+
+/** Makes a pipe that writes within the calling thread. */
+export function inlinePipe(fs: Fs, ringBytes: number): LogPipe {
+  return new InlinePipe(fs, ringBytes)
+}
+
+class InlinePipe implements LogPipe {
+  readonly ring: Uint8Array
+  readonly view: DataView
+  readonly #fs: Fs
+  readonly #space: RingSpace
+  #events: PipeEvents | undefined
+  #pieces: Uint8Array[] = []
+  #offset = 0
+  #target: { readonly file: FsFile; readonly position: number; readonly count: number } | undefined
+  #written = 0
+  #durable = 0
+  #scheduled = false
+  #failed: { readonly error: unknown } | undefined
+
+  constructor(fs: Fs, ringBytes: number) {
+    this.#fs = fs
+    this.ring = new Uint8Array(ringBytes)
+    this.view = new DataView(this.ring.buffer)
+    this.#space = new RingSpace(ringBytes)
+  }
+
+  get durableCount(): number {
+    return this.#durable
+  }
+
+  start(events: PipeEvents): void {
+    this.#events = events
+  }
+
+  reserve(bytes: number): number | undefined {
+    const offset = this.#space.reserve(bytes)
+    if (offset !== undefined) this.#offset = offset
+    return offset
+  }
+
+  publish(bytes: number): void {
+    this.#space.commit()
+    this.#pieces.push(this.ring.subarray(this.#offset, this.#offset + bytes))
+    if (this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#failed !== undefined || this.#pieces.length === 0) return
+    const pieces = this.#pieces
+    this.#pieces = []
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const target = this.#target
+    if (target === undefined) throw new Error('bytes are published before there is a target')
+    try {
+      writeGathered(target.file, pieces, target.position + this.#written - target.count)
+      target.file.datasync()
+    } catch (error) {
+      this.#failed = { error }
+      return this.#events?.failed(error)
+    }
+    this.#written += bytes
+    this.#durable += bytes
+    this.#space.release(this.#durable)
+    this.#events?.durable(this.#durable, bytes, 0)
+  }
+
+  async run(ops: readonly FsOp[]): Promise<void> {
+    await Promise.resolve()
+    this.#flush()
+    if (this.#failed !== undefined) throw this.#failed.error
+    for (const op of ops) {
+      if (op.op === 'target')
+        this.#target = { file: op.file, position: op.position, count: this.#written }
+      else runOp(this.#fs, op)
+    }
+  }
+
+  async background(ops: readonly FsOp[]): Promise<void> {
+    await Promise.resolve()
+    for (const op of ops) {
+      if (op.op === 'target') throw new Error('a target is set on the writing thread')
+      runOp(this.#fs, op)
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Writes pieces one after the other, in one call unless it comes back short. */
+function writeGathered(file: FsFile, pieces: readonly Uint8Array[], position: number): void {
+  let rest = pieces.filter((piece) => piece.length > 0)
+  let at = position
+  while (rest.length > 0) {
+    let written = file.writev(rest, at)
+    if (written === 0)
+      throw Object.assign(new Error('EIO: a write made no progress'), { code: 'EIO' })
+    at += written
+    const next: Uint8Array[] = []
+    for (const piece of rest) {
+      if (written >= piece.length) written -= piece.length
+      else {
+        next.push(piece.subarray(written))
+        written = 0
+      }
+    }
+    rest = next
+  }
+}

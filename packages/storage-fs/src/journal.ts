@@ -1,0 +1,441 @@
+// The one writer of the log: makes a frame of each write as it arrives, hands it to the pipe,
+// and answers once the disk has it. All groups share it, and so one sync serves all of them.
+import type { Clock, Timer } from '@quorate/core'
+import { QuorateError, defined } from '@quorate/core'
+import type { RecordDraft } from './frame.ts'
+import { frameBytes, segmentSeed, writeFrame } from './frame.ts'
+import type { Fs, FsFile } from './fs.ts'
+import { isNoSpace } from './fs.ts'
+import {
+  FLAG_CLEAN,
+  FORMAT_VERSION,
+  segmentName,
+  FLAG_SEAL,
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  LOG_DIRECTORY,
+  SEGMENT_HEADER_BYTES,
+} from './layout.ts'
+import type { FsOp, LogPipe } from './log-pipe.ts'
+import { MetaWriter } from './meta-writer.ts'
+import type { RecoveredLog } from './recovery.ts'
+import type { Groups } from './replay.ts'
+import type { Segment } from './segment.ts'
+import { offsetAt, positionAt } from './segment.ts'
+import { SpareSegments } from './spare-segments.ts'
+import { encodeSegmentHeader } from './segment-header.ts'
+
+/** One atomic write, from its arrival until it is answered. */
+export interface JournalWrite {
+  /** Makes its records; called once, when there is room for them. */
+  readonly records: () => readonly RecordDraft[]
+  /** Applies it to the groups. `position` is where its frame stands. */
+  readonly apply: (position: number, records: readonly RecordDraft[]) => void
+  /** Whether it holds a hard state, which goes to a second place before the answer. */
+  readonly hardState: boolean
+  readonly resolve: () => void
+  /** It was not written, and nothing of it ever will be, where the code is `NO_SPACE`. */
+  readonly reject: (error: QuorateError) => void
+}
+
+interface Encoded {
+  readonly write: JournalWrite
+  readonly records: readonly RecordDraft[]
+  readonly position: number
+  /** The pipe's count after it. */
+  readonly count: number
+}
+
+/** What the journal needs. */
+export interface JournalContext {
+  readonly fs: Fs
+  readonly directory: string
+  readonly clock: Clock
+  readonly pipe: LogPipe
+  readonly segmentBytes: number
+  readonly markerIdleMs: number
+  readonly events: JournalEvents
+}
+
+/** What the journal tells its owner. */
+export interface JournalEvents {
+  /** A group of writes became durable with one sync. */
+  synced(writes: number, bytes: number, syncMs: number): void
+  /** Another segment is being written; nothing is under way at this moment. */
+  rotated(): void
+  /** The disk has, or has not, room for another segment. */
+  space(enough: boolean): void
+  /** Nothing will be written any more. */
+  failed(error: QuorateError): void
+}
+
+/** Writes the log. */
+export class Journal {
+  readonly groups: Groups
+  readonly segments: Segment[]
+  readonly #context: JournalContext
+  readonly #pipe: LogPipe
+  readonly #meta: MetaWriter
+  readonly #spares: SpareSegments
+  readonly #metaFile: FsFile
+  #seed: number
+  #segmentSize: number
+  #offset: number
+  #lsn: number
+  #crc: number
+  /** The position in the log at which the pipe's count was zero. */
+  #origin: number
+  #queue: JournalWrite[] = []
+  #drafts: readonly RecordDraft[] | undefined
+  #inFlight: Encoded[] = []
+  #unanswered: JournalWrite[] = []
+  #failure: QuorateError | undefined
+  /** Set while the writer must not go on: a segment is being changed. */
+  #paused = false
+  #idleTimer: Timer | undefined
+  readonly #whenIdle: (() => void)[] = []
+
+  constructor(context: JournalContext, log: RecoveredLog) {
+    this.#context = context
+    this.#pipe = context.pipe
+    this.groups = log.groups
+    this.segments = log.segments
+    this.#metaFile = log.metaFile
+    this.#offset = log.offset
+    this.#lsn = log.lsn
+    this.#crc = log.crc
+    const { header, file } = this.#current
+    this.#seed = segmentSeed(header.store, header.seq)
+    this.#segmentSize = file.size()
+    this.#origin = positionAt(header, log.offset)
+    this.#meta = new MetaWriter(log, context.pipe)
+    this.#spares = new SpareSegments(context)
+  }
+
+  /** Starts writing. */
+  async start(): Promise<void> {
+    this.#pipe.start({
+      durable: (count, bytes, syncMs) => this.#onDurable(count, bytes, syncMs),
+      failed: (error) => this.#fail(error, 'a write to the log failed'),
+    })
+    const { file } = this.#current
+    await this.#pipe.run([{ op: 'target', file, position: this.#offset }])
+    this.#spares.prepare()
+  }
+
+  get #current(): Segment {
+    return defined(this.segments.at(-1), 'a log has a segment')
+  }
+
+  /** Why nothing is written any more; `undefined` while all is well. */
+  get failure(): QuorateError | undefined {
+    return this.#failure
+  }
+
+  /** The position in the log before which everything is durable. */
+  get durable(): number {
+    return this.#origin + this.#pipe.durableCount
+  }
+
+  /** Whether nothing is under way. */
+  get idle(): boolean {
+    return (
+      this.#queue.length === 0 &&
+      this.#inFlight.length === 0 &&
+      this.#unanswered.length === 0 &&
+      !this.#paused
+    )
+  }
+
+  /** Queues a write. It is answered through its own functions, in the order of the calls. */
+  submit(write: JournalWrite): void {
+    if (this.#failure !== undefined) return write.reject(this.#failure)
+    this.#queue.push(write)
+    this.#pump()
+  }
+
+  /** Takes back writes that have not been turned into frames yet. */
+  withdraw(belongs: (write: JournalWrite) => boolean): JournalWrite[] {
+    const taken = this.#queue.filter(belongs)
+    if (taken.includes(this.#queue[0] as JournalWrite)) this.#drafts = undefined
+    this.#queue = this.#queue.filter((write) => !belongs(write))
+    return taken
+  }
+
+  #pump(): void {
+    let next = 0
+    while (next < this.#queue.length && !this.#paused && this.#failure === undefined) {
+      const write = this.#queue[next] as JournalWrite
+      this.#drafts ??= write.records()
+      if (!this.#encode(write, this.#drafts)) break
+      this.#drafts = undefined
+      next++
+    }
+    if (next > 0) this.#queue.splice(0, next)
+    if (this.#queue.length > 0 && this.#inFlight.length === 0 && !this.#paused) this.#makeRoom()
+  }
+
+  /** Makes a frame in the ring; returns false where there is no room for it now. */
+  #encode(write: JournalWrite, records: readonly RecordDraft[]): boolean {
+    const bytes = frameBytes(records)
+    // Two small frames, which seal or close the segment, must always fit behind it.
+    if (this.#offset + bytes + 2 * FRAME_HEADER_BYTES > this.#segmentSize) return false
+    const at = this.#pipe.reserve(bytes)
+    if (at === undefined) return false
+    this.#frame(this.#pipe.view, this.#pipe.ring, at, 0, records)
+    this.#pipe.publish(bytes)
+    const position = positionAt(this.#current.header, this.#offset)
+    this.#offset += bytes
+    this.#inFlight.push({ write, records, position, count: position + bytes - this.#origin })
+    return true
+  }
+
+  #frame(
+    view: DataView,
+    bytes: Uint8Array,
+    at: number,
+    flags: number,
+    records: readonly RecordDraft[],
+  ): void {
+    const fields = { lsn: this.#lsn++, durable: this.durable, previousCrc: this.#crc, flags }
+    this.#crc = writeFrame(view, bytes, at, this.#seed, this.#offset, fields, records)
+  }
+
+  /** The frame in turn does not fit, and nothing is under way: change the segment, or write it apart. */
+  #makeRoom(): void {
+    const records = defined(this.#drafts, 'the first write in turn has its records')
+    const bytes = frameBytes(records)
+    this.#paused = true
+    const fits = this.#offset + bytes + 2 * FRAME_HEADER_BYTES <= this.#segmentSize
+    const change = fits ? this.#writeApart(bytes, records) : this.#rotate(bytes)
+    change.then(
+      () => {
+        this.#paused = false
+        this.#pump()
+        this.#settleIdle()
+      },
+      (error: unknown) => {
+        this.#paused = false
+        this.#fail(error, 'changing the segment failed')
+      },
+    )
+  }
+
+  /** A frame larger than the ring goes to the disk by itself. */
+  async #writeApart(bytes: number, records: readonly RecordDraft[]): Promise<void> {
+    const buffer = new Uint8Array(bytes)
+    const { file, header } = this.#current
+    const at = this.#offset
+    this.#frame(new DataView(buffer.buffer), buffer, 0, 0, records)
+    const write = defined(this.#queue.shift(), 'a write is in turn')
+    this.#drafts = undefined
+    await this.#pipe.run([
+      { op: 'write', file, bytes: buffer, position: at },
+      { op: 'datasync', file },
+      { op: 'target', file, position: at + bytes },
+    ])
+    this.#offset += bytes
+    this.#origin += bytes
+    write.apply(positionAt(header, at), records)
+    this.#context.events.synced(1, bytes, 0)
+    this.#answer([write])
+  }
+
+  async #rotate(frame: number): Promise<void> {
+    const old = this.#current
+    const spare = await this.#spares.take(SEGMENT_HEADER_BYTES + frame + 2 * FRAME_HEADER_BYTES)
+    if (spare instanceof QuorateError) return this.#refuse(spare)
+    const { directory } = this.#context
+    const header = {
+      ...old.header,
+      version: FORMAT_VERSION,
+      seq: old.header.seq + 1,
+      start: positionAt(old.header, this.#offset),
+      previousEnd: this.#offset,
+      previousCrc: this.#crc,
+      lsn: this.#lsn,
+      nextGroup: this.groups.nextNumber,
+    }
+    const path = `${directory}/${LOG_DIRECTORY}/${segmentName(header.seq)}`
+    await this.#pipe.run([
+      { op: 'write', file: spare.file, bytes: encodeSegmentHeader(header), position: 0 },
+      { op: 'datasync', file: spare.file },
+      { op: 'rename', from: spare.path, to: path },
+      { op: 'syncDir', path: `${directory}/${LOG_DIRECTORY}` },
+      // Only now, so that a sealed segment without a successor means that one was lost.
+      ...this.#closing(FLAG_SEAL),
+      { op: 'target', file: spare.file, position: SEGMENT_HEADER_BYTES },
+    ])
+    old.end = header.previousEnd
+    this.segments.push({ header, path, file: spare.file, end: undefined })
+    this.#offset = SEGMENT_HEADER_BYTES
+    this.#segmentSize = spare.bytes
+    this.#crc = header.previousCrc
+    this.#lsn = header.lsn
+    this.#seed = segmentSeed(header.store, header.seq)
+    this.#spares.prepare()
+    this.#context.events.space(true)
+    this.#context.events.rotated()
+  }
+
+  /** A frame without records at the end of what is written, durable. */
+  #closing(flags: number): readonly FsOp[] {
+    const { file } = this.#current
+    const bytes = new Uint8Array(FRAME_HEADER_BYTES)
+    this.#frame(new DataView(bytes.buffer), bytes, 0, flags, [])
+    return [
+      { op: 'write', file, bytes, position: this.#offset },
+      { op: 'datasync', file },
+    ]
+  }
+
+  /** There is no room for another segment: what waits was not written and is given back. */
+  #refuse(error: QuorateError): void {
+    this.#context.events.space(false)
+    const refused = this.#queue
+    this.#queue = []
+    this.#drafts = undefined
+    for (const { reject } of refused) reject(error)
+  }
+
+  #onDurable(count: number, bytes: number, syncMs: number): void {
+    let done = 0
+    while (done < this.#inFlight.length && (this.#inFlight[done] as Encoded).count <= count) done++
+    const completed = this.#inFlight.splice(0, done)
+    for (const { write, position, records } of completed) write.apply(position, records)
+    this.#context.events.synced(done, bytes, syncMs)
+    this.#answer(completed.map(({ write }) => write))
+    this.#pump()
+  }
+
+  /** Answers writes in order; those with a hard state only once it is in its second place as well. */
+  #answer(writes: readonly JournalWrite[]): void {
+    const waits = this.#unanswered.length > 0 || writes.some(({ hardState }) => hardState)
+    if (!waits) {
+      for (const { resolve } of writes) resolve()
+      return this.#settleIdle()
+    }
+    this.#unanswered.push(...writes)
+    if (!this.#meta.busy) this.#writeMeta()
+  }
+
+  /** Writes the second place of hard states, and then answers what waited for it. */
+  #writeMeta(): void {
+    const count = this.#unanswered.length
+    this.#meta.write(this.durable).then(
+      () => {
+        if (this.#failure !== undefined) return
+        for (const { resolve } of this.#unanswered.splice(0, count)) resolve()
+        if (this.#unanswered.some(({ hardState }) => hardState)) return this.#writeMeta()
+        for (const { resolve } of this.#unanswered.splice(0)) resolve()
+        this.#settleIdle()
+      },
+      (error: unknown) => this.#fail(error, 'a write of the hard states failed'),
+    )
+  }
+
+  /** Notes a hard state for its second place. */
+  noteHardState(group: number, position: number, bytes: Uint8Array): void {
+    this.#meta.note(group, position, bytes)
+  }
+
+  /** Forgets the hard states of a group that is gone. */
+  forgetHardState(group: number): void {
+    this.#meta.forget(group)
+  }
+
+  #settleIdle(): void {
+    if (!this.idle) return
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
+    this.#idleTimer?.cancel()
+    if (this.#meta.durable >= this.durable) return
+    // The last write before silence has no later frame that could prove it.
+    this.#idleTimer = this.#context.clock.setTimer(this.#context.markerIdleMs, () => {
+      if (this.idle && !this.#meta.busy && this.#failure === undefined) this.#writeMeta()
+    })
+  }
+
+  /** Resolves once nothing is under way, whatever became of it. */
+  whenIdle(): Promise<void> {
+    if (this.idle || this.#failure !== undefined) return Promise.resolve()
+    return new Promise((resolve) => void this.#whenIdle.push(resolve))
+  }
+
+  /** Ends in good order, so that the next start need not write anything anew. */
+  async close(): Promise<void> {
+    await this.whenIdle()
+    this.#paused = true
+    this.#idleTimer?.cancel()
+    try {
+      await this.#spares.settled()
+      if (this.#failure === undefined) await this.#closeLog()
+    } finally {
+      this.#failure ??= new QuorateError('CLOSED', 'the storage is closed')
+      await this.#pipe.close()
+      for (const { file } of this.segments) file.close()
+      this.#spares.close()
+      this.#metaFile.close()
+    }
+  }
+
+  async #closeLog(): Promise<void> {
+    const durable = this.durable
+    await this.#meta.settled()
+    await this.#pipe.run(this.#closing(FLAG_CLEAN))
+    await this.#meta.write(durable)
+  }
+
+  /** Gives up: whatever the system now says about these files cannot be relied on. */
+  #fail(cause: unknown, what: string): void {
+    if (this.#failure !== undefined) return
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const failure = new QuorateError(
+      'STORAGE_FAILED',
+      `${what}: ${reason}; restart this host once the disk is in order`,
+      { cause },
+    )
+    this.#failure = failure
+    this.#idleTimer?.cancel()
+    const lost = [...this.#unanswered, ...this.#inFlight.map(({ write }) => write), ...this.#queue]
+    this.#unanswered = []
+    this.#inFlight = []
+    this.#queue = []
+    for (const { reject } of lost) reject(failure)
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
+    this.#context.events.failed(failure)
+  }
+
+  /** Stops waiting for the disk: what is under way may or may not become durable. */
+  abandon(reason: QuorateError): void {
+    if (!this.idle) this.#fail(reason, 'the storage was closed before its writes were done')
+  }
+
+  /** Where a position is: its segment and the offset in it. */
+  locate(position: number): { readonly segment: Segment; readonly offset: number } {
+    let low = 0
+    let high = this.segments.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((this.segments[middle] as Segment).header.start <= position) low = middle
+      else high = middle - 1
+    }
+    const segment = defined(this.segments[low], 'a position lies in a segment')
+    return { segment, offset: offsetAt(segment.header, position) }
+  }
+}
+
+/** Refuses a write that no frame may hold. */
+export function checkFrameSize(bytes: number): void {
+  if (bytes <= FRAME_BYTES_MAX) return
+  throw new QuorateError('LIMIT_EXCEEDED', `a batch of ${bytes} bytes exceeds ${FRAME_BYTES_MAX}`)
+}
+
+/** The error of a disk that is full. */
+export function noSpace(cause: unknown): QuorateError | undefined {
+  if (!isNoSpace(cause)) return undefined
+  return new QuorateError(
+    'NO_SPACE',
+    'the disk is full: free some space, or add some; nothing of this write was stored',
+    { cause },
+  )
+}

@@ -1,0 +1,82 @@
+// The port over Node's synchronous calls. Directories are opened to be synced, which Windows
+// does not allow: there the journal of NTFS orders what Linux is asked to order.
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  statfsSync,
+  unlinkSync,
+  writevSync,
+} from 'node:fs'
+import type { Fs, FsFile, FsSpace } from './fs.ts'
+import { lockFile } from './lock.ts'
+
+class NodeFile implements FsFile {
+  readonly fd: number
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  writev(buffers: readonly Uint8Array[], position: number): number {
+    return writevSync(this.fd, buffers, position)
+  }
+
+  read(buffer: Uint8Array, position: number): number {
+    return readSync(this.fd, buffer, 0, buffer.length, position)
+  }
+
+  datasync(): void {
+    fdatasyncSync(this.fd)
+  }
+
+  sync(): void {
+    fsyncSync(this.fd)
+  }
+
+  truncate(bytes: number): void {
+    ftruncateSync(this.fd, bytes)
+  }
+
+  size(): number {
+    return fstatSync(this.fd).size
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+}
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants
+const FLAGS = { r: O_RDONLY, 'r+': O_RDWR, 'wx+': O_RDWR | O_CREAT | O_EXCL }
+
+/** The system's file system. */
+export const nodeFs: Fs = {
+  open: (path, flags) => new NodeFile(openSync(path, FLAGS[flags], 0o600)),
+  rename: (from, to) => renameSync(from, to),
+  unlink: (path) => unlinkSync(path),
+  mkdir: (path) => void mkdirSync(path, { mode: 0o700 }),
+  readdir: (path) => readdirSync(path),
+  syncDir(path) {
+    if (process.platform === 'win32') return
+    const fd = openSync(path, O_RDONLY)
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  },
+  statfs(path): FsSpace {
+    const { bavail, blocks, bsize } = statfsSync(path)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+  },
+  lock: lockFile,
+}

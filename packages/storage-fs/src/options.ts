@@ -1,0 +1,68 @@
+// What a user can set, with its defaults and bounds.
+import { QuorateError } from '@quorate/core'
+import { SEGMENT_HEADER_BYTES } from './layout.ts'
+
+/** Options of {@link fsStorage}. */
+export interface FsStorageOptions {
+  /**
+   * Bytes of one segment of the log, 65,536 to 1,073,741,824. Each is filled with zeros before it
+   * is used, so that a write neither changes the file's size nor runs out of space. Default
+   * 33,554,432 (32 MiB).
+   */
+  readonly segmentBytes?: number | undefined
+  /**
+   * What becomes of entries that can no longer be read. `halt`: opening fails with
+   * `STORAGE_CORRUPT`. `repair`: they are reported as faulty, for an algorithm that fetches them
+   * from other hosts. Damage that no peer could repair always halts. Default `halt`.
+   */
+  readonly onDamage?: 'halt' | 'repair' | undefined
+  /** Free bytes below which `spaceLow` is set. Default: four segments. */
+  readonly lowWaterBytes?: number | undefined
+  /** After how many milliseconds of silence a marker proves the last write. Default 50. */
+  readonly markerIdleMs?: number | undefined
+  /** Bytes of the buffer between this thread and the one that writes. Default 16,777,216 (16 MiB). */
+  readonly ringBytes?: number | undefined
+}
+
+/** Options with every default filled in. */
+export type ResolvedOptions = {
+  readonly [Name in keyof FsStorageOptions]-?: NonNullable<FsStorageOptions[Name]>
+}
+
+/**
+ * Fills in defaults.
+ *
+ * @throws QuorateError `INVALID_OPTIONS` where one is unknown or out of range
+ */
+export function resolveOptions(options: FsStorageOptions): ResolvedOptions {
+  const segmentBytes = options.segmentBytes ?? 33_554_432
+  const resolved: ResolvedOptions = {
+    segmentBytes,
+    onDamage: options.onDamage ?? 'halt',
+    lowWaterBytes: options.lowWaterBytes ?? 4 * segmentBytes,
+    markerIdleMs: options.markerIdleMs ?? 50,
+    ringBytes: options.ringBytes ?? 16_777_216,
+  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(resolved, name))
+  if (unknown !== undefined)
+    throw new QuorateError('INVALID_OPTIONS', `unknown option "${unknown}"`)
+  range('segmentBytes', resolved.segmentBytes, 16 * SEGMENT_HEADER_BYTES, 1_073_741_824)
+  range('lowWaterBytes', resolved.lowWaterBytes, 0, Number.MAX_SAFE_INTEGER)
+  range('markerIdleMs', resolved.markerIdleMs, 0, 86_400_000)
+  range('ringBytes', resolved.ringBytes, 4096, 1_073_741_824)
+  if (!['halt', 'repair'].includes(resolved.onDamage)) {
+    throw new QuorateError(
+      'INVALID_OPTIONS',
+      `onDamage must be "halt" or "repair", not "${resolved.onDamage}"`,
+    )
+  }
+  return resolved
+}
+
+function range(name: string, value: number, min: number, max: number): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return
+  throw new QuorateError(
+    'INVALID_OPTIONS',
+    `${name} must be an integer from ${min} to ${max}, not ${value}`,
+  )
+}

@@ -1,0 +1,92 @@
+// What an operator may want to know of a disk: how long syncs take, how much one sync carries,
+// and how much room is left.
+import type { Counter, Gauge, Histogram, StorageContext, Timer } from '@quorate/core'
+import type { Fs } from './fs.ts'
+
+/** A sync that takes longer is worth a warning. */
+const SLOW_SYNC_MS = 1000
+const SPACE_INTERVAL_MS = 1000
+
+/** Measures one storage. */
+export class StorageMeters {
+  readonly #fs: Fs
+  readonly #directory: string
+  readonly #context: StorageContext
+  readonly #lowWaterBytes: number
+  readonly #sync: Histogram
+  readonly #batch: Histogram
+  readonly #bytes: Counter
+  readonly #free: Gauge
+  #timer: Timer | undefined
+  #closed = false
+  #low = false
+  #room = true
+
+  constructor(from: {
+    readonly fs: Fs
+    readonly directory: string
+    readonly context: StorageContext
+    readonly lowWaterBytes: number
+  }) {
+    this.#fs = from.fs
+    this.#directory = from.directory
+    this.#context = from.context
+    this.#lowWaterBytes = from.lowWaterBytes
+    const { metrics } = from.context
+    this.#sync = metrics.histogram(
+      'quorate_storage_sync_seconds',
+      'Time of one write and sync of the log',
+    )
+    this.#batch = metrics.histogram(
+      'quorate_storage_sync_writes',
+      'Atomic writes that one sync made durable',
+    )
+    this.#bytes = metrics.counter('quorate_storage_written_bytes_total', 'Bytes written to the log')
+    this.#free = metrics.gauge('quorate_storage_free_bytes', 'Free bytes of the file system')
+  }
+
+  /** Whether there is too little room to take on more. */
+  get spaceLow(): boolean {
+    return this.#low || !this.#room
+  }
+
+  /** A group of writes became durable. */
+  synced(writes: number, bytes: number, syncMs: number): void {
+    this.#sync.record(syncMs / 1000)
+    this.#batch.record(writes)
+    this.#bytes.add(bytes)
+    if (syncMs > SLOW_SYNC_MS) this.#context.logger.warn({ syncMs }, 'a sync of the log took long')
+    if (this.#timer === undefined && !this.#closed) {
+      this.#timer = this.#context.clock.setTimer(SPACE_INTERVAL_MS, () => {
+        this.#timer = undefined
+        this.measureSpace()
+      })
+    }
+  }
+
+  /** Whether the disk had room for another segment when one was wanted. */
+  setRoom(enough: boolean): void {
+    if (this.#room && !enough) this.#context.logger.error({}, 'the disk is full')
+    this.#room = enough
+  }
+
+  /** Looks at how much room there is. */
+  measureSpace(): void {
+    if (this.#closed) return
+    try {
+      const { freeBytes } = this.#fs.statfs(this.#directory)
+      this.#free.set(freeBytes)
+      const low = freeBytes < this.#lowWaterBytes
+      if (low && !this.#low) this.#context.logger.warn({ freeBytes }, 'the disk is nearly full')
+      this.#low = low
+    } catch (error) {
+      this.#context.logger.warn({ error }, 'the free space cannot be measured')
+    }
+  }
+
+  /** Ends its timer. */
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+}

@@ -1,0 +1,77 @@
+// The whole storage on the system's file system: what was acknowledged is there after a start.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { noMetrics, silentLogger, systemClock } from '@quorate/core'
+import type { Entry, StorageContext } from '@quorate/core'
+import { afterEach, describe, expect, it } from 'vitest'
+import { fsStorage } from '@quorate/storage-fs'
+
+const context: StorageContext = {
+  cluster: 'c',
+  host: 'a',
+  clock: systemClock(),
+  logger: silentLogger,
+  metrics: noMetrics,
+}
+const algorithm = { name: 'raft', format: 1 }
+const entry = (index: number, bytes = 100): Entry => ({
+  index,
+  epoch: 1,
+  kind: 'command',
+  payload: new Uint8Array(bytes).fill(index),
+})
+
+const directories: string[] = []
+function directory(): string {
+  const made = mkdtempSync(join(tmpdir(), 'quorate-fs-'))
+  directories.push(made)
+  return made
+}
+afterEach(() => {
+  for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true })
+})
+
+describe('fsStorage', () => {
+  it('keeps what was written over a close and over many segments', async () => {
+    const path = directory()
+    const first = fsStorage(path, { segmentBytes: 65_536 })
+    await first.open(context)
+    expect(first.recovery?.tail).toBe('new')
+    const log = first.group('g', algorithm)
+    const writes: Promise<void>[] = []
+    for (let index = 1; index <= 3000; index++) {
+      writes.push(
+        log.write({
+          seq: index,
+          append: [entry(index)],
+          hardState: index % 500 === 0 ? Uint8Array.of(index / 500) : undefined,
+        }),
+      )
+    }
+    await Promise.all(writes)
+    expect((await log.read({ first: 1, last: 3000, bytesMax: 1e9 })).length).toBe(3000)
+    await first.close()
+    const second = fsStorage(path, { segmentBytes: 65_536 })
+    await second.open(context)
+    expect(second.recovery?.tail).toBe('closed')
+    expect(second.groups()).toEqual([{ id: 'g', algorithm }])
+    const state = await second.group('g', algorithm).load()
+    expect(state.hardState).toEqual(Uint8Array.of(6))
+    expect(state.tail).toEqual(Array.from({ length: 3000 }, (_, at) => entry(at + 1)))
+    await second.close()
+  })
+
+  it('lets one storage use a directory at a time', async () => {
+    const path = directory()
+    const first = fsStorage(path)
+    await first.open(context)
+    const second = fsStorage(path)
+    await expect(second.open(context)).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
+    await second.close()
+    await first.close()
+    const third = fsStorage(path)
+    await third.open(context)
+    await third.close()
+  })
+})
