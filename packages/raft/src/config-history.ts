@@ -41,6 +41,13 @@ export class ConfigHistory {
     return this.#latest.index
   }
 
+  /** An independent copy. */
+  clone(): ConfigHistory {
+    const copy = new ConfigHistory(this.#configs[0] as Config, [])
+    copy.#configs = [...this.#configs]
+    return copy
+  }
+
   get #latest(): Config {
     return this.#configs[this.#configs.length - 1] as Config
   }

@@ -1,6 +1,7 @@
 // One replica: a step takes an input and the time, and returns what to do. All control flow starts
 // in the one switch here; nothing waits, and nothing else changes the state.
 import type {
+  ByteWriter,
   ConsensusCore,
   ConsensusInit,
   ConsensusStatus,
@@ -13,6 +14,7 @@ import type {
   SnapshotPosition,
 } from '@quorate/core'
 import { assert, assertNever, encode } from '@quorate/core'
+import { cloneState, writeFingerprint } from './clone.ts'
 import { entriesReadToApply, handOut, handleApplied, maybeCommit } from './commit.ts'
 import { campaign, ownVoteDurable } from './election.ts'
 import { hardStateCodec } from './hard-state.ts'
@@ -45,15 +47,29 @@ export class RaftCore implements ConsensusCore<RaftMessage> {
   #term: Epoch
   #membership: Membership
 
-  /** A replica as recovered. */
-  constructor(init: ConsensusInit, options: ResolvedOptions) {
-    const r = recover(init, options)
+  /** A replica in a given state; {@link RaftCore.start} makes one as recovered. */
+  private constructor(r: RaftState) {
     this.#r = r
     this.#before = { term: r.term, commitIndex: r.commitIndex, applying: r.applying }
     this.#role = roleOf(r)
     this.#leader = r.leader
     this.#term = r.term
     this.#membership = r.membership
+  }
+
+  /** A replica as recovered. */
+  static start(init: ConsensusInit, options: ResolvedOptions): RaftCore {
+    return new RaftCore(recover(init, options))
+  }
+
+  /** An independent copy, for explorations; the randomness is shared. */
+  clone(): RaftCore {
+    return new RaftCore(cloneState(this.#r))
+  }
+
+  /** Writes all that the replica's future depends on, in a canonical form. */
+  fingerprint(writer: ByteWriter): void {
+    writeFingerprint(writer, this.#r)
   }
 
   /** The replica's host. */

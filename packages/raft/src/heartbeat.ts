@@ -18,21 +18,25 @@ import { mayVouch, noteBlank, vouchedFor } from './vouching.ts'
 const STAMPS_MAX = 64
 const ROUNDS_MAX = 1_024
 
-/** Starts the heartbeats of a new leader with a first round at once. */
+/** Starts the heartbeats of a new leader; its first entries tell of it until the first round. */
 export function startHeartbeats(r: RaftState): void {
   r.round = 0
   r.confirmedRound = 0
   r.leaseAfterRound = 0
   r.rounds.length = 0
   r.hibernating = false
-  startRound(r)
+  r.heartbeatAt = nextBeat(r)
+}
+
+/** Deadlines of all groups of a host fall together, so that one frame carries all heartbeats. */
+function nextBeat(r: RaftState): number {
+  const interval = r.options.heartbeatIntervalMs
+  return (Math.floor(r.now / interval) + 1) * interval
 }
 
 /** Sends a round of heartbeats; the next regular one is due at the next line of the common grid. */
 export function startRound(r: RaftState, hibernate = false): void {
-  const interval = r.options.heartbeatIntervalMs
-  // Deadlines of all groups of a host fall together, so that one frame carries all heartbeats.
-  r.heartbeatAt = (Math.floor(r.now / interval) + 1) * interval
+  r.heartbeatAt = nextBeat(r)
   r.round += 1
   r.rounds.push({ round: r.round, at: r.now })
   if (r.rounds.length > ROUNDS_MAX) r.rounds.shift()

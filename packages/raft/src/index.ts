@@ -23,6 +23,6 @@ export function raft(options: RaftOptions = {}): ConsensusFactory<RaftMessage> {
     wireVersion: WIRE_VERSION,
     format: FORMAT,
     codec: raftCodec,
-    create: (init) => new RaftCore(init, resolved),
+    create: (init) => RaftCore.start(init, resolved),
   }
 }

@@ -46,6 +46,17 @@ export class Inflight {
     this.#bytes = 0
   }
 
+  /** An independent copy. */
+  clone(): Inflight {
+    const copy = new Inflight()
+    copy.#last = [...this.#last]
+    copy.#size = [...this.#size]
+    copy.#start = this.#start
+    copy.#count = this.#count
+    copy.#bytes = this.#bytes
+    return copy
+  }
+
   #grow(): void {
     const last: number[] = []
     const size: number[] = []

@@ -235,6 +235,18 @@ export class RaftLog {
     this.#evict(this.#stable, 2 * this.#bytesMax)
   }
 
+  /** An independent copy. */
+  clone(): RaftLog {
+    const copy = new RaftLog(this.firstIndex, this.#last, this.runs(), [], this.#bytesMax)
+    copy.#stable = this.#stable
+    copy.#window = this.#window.slice(this.#head)
+    copy.#windowFirst = this.#windowFirst
+    copy.#windowBytes = this.#windowBytes
+    copy.#pendingSeq.push(...this.#pendingSeq.slice(this.#pendingHead))
+    copy.#pendingLast.push(...this.#pendingLast.slice(this.#pendingHead))
+    return copy
+  }
+
   #evict(upTo: LogIndex, bytes: number): void {
     while (this.#windowBytes > bytes && this.#windowFirst <= upTo) this.#evictOne()
     this.#shrink()

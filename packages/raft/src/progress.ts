@@ -65,6 +65,12 @@ export class Progress {
     this.movedAt = now
   }
 
+  /** An independent copy. */
+  clone(): Progress {
+    const copy = new Progress(this.id, this.next, this.witness, this.heardAt)
+    return Object.assign(copy, this, { inflight: this.inflight.clone() })
+  }
+
   /** Seeks anew where the logs meet, from right after `match` or where `next` is given. */
   becomeProbe(next: LogIndex = this.match + 1): void {
     assert(next > this.match, 'what is known to match is never sent again')

@@ -40,6 +40,7 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): RaftStat
     recoverConfigs(recovered, hard, lastIndex),
     commit,
   )
+  r.snapshot = recovered.snapshot
   if (faultyFrom !== undefined) raiseFloor(r, recovered, faultyFrom)
   start(r, fresh)
   return r

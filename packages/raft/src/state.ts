@@ -60,6 +60,12 @@ export interface PendingFetch {
   readonly offerId: number
 }
 
+/** What a replica is given. */
+export type ReplicaContext = Pick<
+  ConsensusInit,
+  'id' | 'limits' | 'random' | 'tracer' | 'now' | 'appliedIndex'
+>
+
 /** One replica's state. */
 export class RaftState {
   /** The replica's host. */
@@ -198,7 +204,7 @@ export class RaftState {
 
   /** The state that a replica starts with. */
   constructor(
-    init: ConsensusInit,
+    init: ReplicaContext,
     options: ResolvedOptions,
     hard: HardState,
     log: RaftLog,
@@ -224,7 +230,6 @@ export class RaftState {
     this.commitIndex = commitIndex
     this.applying = init.appliedIndex
     this.applied = init.appliedIndex
-    this.snapshot = init.recovered.snapshot
     this.silentUntil = init.now
     this.busyAt = init.now
   }

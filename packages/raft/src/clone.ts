@@ -1,0 +1,105 @@
+// A second replica in the same state, and the state as canonical bytes: what an exploration of every
+// order of events branches with, and by what it knows a state again.
+import type { ByteWriter } from '@quorate/core'
+import { PendingReads } from './pending-reads.ts'
+import type { Progress } from './progress.ts'
+import { RaftState } from './state.ts'
+
+/** An independent copy; the randomness is shared. Only between steps. */
+export function cloneState(r: RaftState): RaftState {
+  const { id, options, limits, random, tracer, now, applied, term, vote, initial, blank } = r
+  const hard = {
+    term, vote, initial, blank, commit: 0, floorIndex: r.floorIndex, floorTerm: r.floorTerm,
+  }
+  const context = { id, limits, random, tracer, now, appliedIndex: applied }
+  const copy = new RaftState(context, options, hard, r.log.clone(), r.configs.clone(), r.commitIndex)
+  const { log, configs, out, matchOf, roundOf } = copy
+  const peers = r.peers.map((p) => p.clone())
+  Object.assign(copy, r, {
+    log,
+    configs,
+    out,
+    matchOf,
+    roundOf,
+    peers,
+    progress: new Map(peers.map((p) => [p.id, p])),
+    votes: new Map(r.votes),
+    applyInflight: r.applyInflight.clone(),
+    uncommitted: r.uncommitted.clone(),
+    rounds: [...r.rounds],
+    stamps: [...r.stamps],
+    starvedAt: new Map(r.starvedAt),
+    reads: cloneReads(r.reads),
+    transfer: r.transfer === undefined ? undefined : { ...r.transfer },
+    change: r.change === undefined ? undefined : { ...r.change },
+  })
+  return copy
+}
+
+function cloneReads(reads: PendingReads): PendingReads {
+  const copy = new PendingReads()
+  copy.led = reads.led.map((read) => ({ ...read }))
+  for (const [token, read] of reads.forwarded) copy.forwarded.set(token, { ...read })
+  return copy
+}
+
+/**
+ * Writes all that the replica's future depends on. Of times, only what they decide; of what storage
+ * and driver hold anyway, nothing.
+ */
+export function writeFingerprint(writer: ByteWriter, r: RaftState): void {
+  writer.text(`${r.role} ${r.vote ?? ''} ${r.leader ?? ''}`)
+  for (const value of [
+    r.term, r.commitIndex, r.applying, r.applied, r.log.stableIndex, r.log.windowFirst,
+    r.savedCommit, r.floorIndex, r.floorTerm, r.leftoverFrom ?? 0, r.seq - r.durableSeq,
+    Math.max(0, r.voteSeq - r.durableSeq), r.fetch?.snapshot.index ?? 0, r.change?.id ?? 0,
+  ]) {
+    writer.varint(value)
+  }
+  writer.uint8(
+    flag(r.blank, 0) | flag(r.hibernating, 1) | flag(r.transferring, 2) |
+    flag(r.now < r.silentUntil, 3) | flag(r.now < r.heardAt + r.options.electionTimeoutMs, 4) |
+    flag(r.now >= r.electionDeadline, 5) | flag(r.now < r.leaseUntil, 6) | flag(r.stalled, 7),
+  )
+  writer.text(r.transfer === undefined ? '' : `${r.transfer.to} ${String(r.transfer.told)}`)
+  for (const run of r.log.runs()) {
+    writer.varint(run.from)
+    writer.varint(run.epoch)
+  }
+  for (const id of [...r.votes.keys()].sort()) writer.text(`${id} ${String(r.votes.get(id))}`)
+  writeReads(writer, r)
+  if (r.role === 'leader') writeLeader(writer, r)
+}
+
+function writeReads(writer: ByteWriter, r: RaftState): void {
+  writer.varint(r.reads.led.length)
+  for (const { from, id, index, round } of r.reads.led) writer.text(`${from} ${id} ${index} ${round}`)
+  writer.varint(r.reads.forwarded.size)
+  for (const { id, token } of r.reads.forwarded.values()) writer.text(`${id} ${token}`)
+}
+
+function writeLeader(writer: ByteWriter, r: RaftState): void {
+  writer.varint(r.termStart)
+  writer.varint(r.appendId)
+  writer.varint(r.round)
+  writer.varint(r.confirmedRound)
+  for (const p of r.peers) writeProgress(writer, r, p)
+}
+
+function writeProgress(writer: ByteWriter, r: RaftState, p: Progress): void {
+  for (const value of [
+    p.match, p.next, p.inflight.count, p.inflight.bytes, p.staleUpTo, p.answered, p.told, p.round,
+    p.offered, p.vouchIndex, p.vouchRound, p.state.length,
+  ]) {
+    writer.varint(value)
+  }
+  writer.uint8(
+    flag(p.probing, 0) | flag(p.blank, 1) | flag(p.hibernating, 2) | flag(p.reading > 0, 3) |
+    flag(r.now - p.movedAt >= r.options.heartbeatIntervalMs, 4) |
+    flag(r.now - p.heardAt < r.options.electionTimeoutMs, 5),
+  )
+}
+
+function flag(set: boolean, bit: number): number {
+  return set ? 1 << bit : 0
+}
