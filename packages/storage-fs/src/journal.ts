@@ -367,13 +367,12 @@ export class Journal {
     this.#paused = true
     this.#idleTimer?.cancel()
     try {
-      await this.#spares.settled()
+      await this.#spares.close()
       if (this.#failure === undefined) await this.#closeLog()
     } finally {
       this.#failure ??= new QuorateError('CLOSED', 'the storage is closed')
       await this.#pipe.close()
       for (const { file } of this.segments) file.close()
-      this.#spares.close()
       this.#metaFile.close()
     }
   }

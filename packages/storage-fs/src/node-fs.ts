@@ -63,7 +63,9 @@ export const nodeFs: Fs = {
   open: (path, flags) => new NodeFile(openSync(path, FLAGS[flags], 0o600)),
   rename: (from, to) => renameSync(from, to),
   unlink: (path) => unlinkSync(path),
-  mkdir: (path) => void mkdirSync(path, { mode: 0o700 }),
+  mkdir(path) {
+    mkdirSync(path, { mode: 0o700 })
+  },
   readdir: (path) => readdirSync(path),
   syncDir(path) {
     if (process.platform === 'win32') return

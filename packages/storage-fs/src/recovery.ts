@@ -115,7 +115,7 @@ function sweep(fs: Fs, directory: string): void {
     `${directory}/${LOG_DIRECTORY}.tmp`,
   ]) {
     const unfinished = (namesIn(fs, folder) ?? []).filter(
-      (name) => /\.tmp$/.test(name) && name !== `${LOG_DIRECTORY}.tmp`,
+      (name) => name.endsWith('.tmp') && name !== `${LOG_DIRECTORY}.tmp`,
     )
     for (const name of unfinished) fs.unlink(`${folder}/${name}`)
     if (unfinished.length > 0) fs.syncDir(folder)

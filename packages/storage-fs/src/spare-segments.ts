@@ -77,16 +77,11 @@ export class SpareSegments {
     }
   }
 
-  /** Resolves once nothing is being built. */
-  async settled(): Promise<void> {
-    await this.#building
-  }
-
-  /** Removes what is not used. */
-  close(): void {
-    this.#building?.then((spare) => {
-      if (!(spare instanceof QuorateError)) this.#discard(spare.path, spare.file)
-    }, undefined)
+  /** Removes what is not used, once it has been built. */
+  async close(): Promise<void> {
+    const spare = await this.#building
     this.#building = undefined
+    if (spare !== undefined && !(spare instanceof QuorateError))
+      this.#discard(spare.path, spare.file)
   }
 }

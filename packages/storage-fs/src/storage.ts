@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { FsStorage } from './fs-storage.ts'
 import { createFsStorage } from './fs-storage.ts'
-import { inlinePipe } from './inline-pipe.ts'
 import { nodeFs } from './node-fs.ts'
 import type { FsStorageOptions } from './options.ts'
+import { workerPipe } from './worker-pipe.ts'
 
 /**
  * Storage of one host in a directory, which is made where it is missing.
@@ -16,7 +16,7 @@ import type { FsStorageOptions } from './options.ts'
 export function fsStorage(directory: string, options: FsStorageOptions = {}): FsStorage {
   return createFsStorage(resolve(directory), options, {
     fs: nodeFs,
-    pipe: (ringBytes) => inlinePipe(nodeFs, ringBytes),
+    pipe: workerPipe,
     newStore: () => new Uint8Array(randomBytes(16)),
   })
 }

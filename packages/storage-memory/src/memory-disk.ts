@@ -9,7 +9,7 @@ import type {
   Random,
   SnapshotMeta,
 } from '@quorate/core'
-import { LogImage } from './log-image.ts'
+import type { LogImage } from './log-image.ts'
 
 /** A disk in memory: what a {@link MemoryStorage} has made durable. */
 export interface MemoryDisk {

@@ -55,7 +55,7 @@ describe('memoryStorage', () => {
       expect(state.tail.map(({ index }) => index)).toEqual([1, 2, 3, 4].slice(0, state.lastIndex))
       lengths.add(state.lastIndex)
     }
-    expect([...lengths].sort()).toEqual([0, 1, 2, 3, 4])
+    expect([...lengths].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
   })
 
   it('never answers a write whose power was cut, and refuses later calls', async () => {
