@@ -1,4 +1,5 @@
-// Codecs for values of the two kinds that nearly everybody stores.
+// Codecs for values of the two kinds that nearly everybody stores, so that no program has to write
+// its own before it can store an object.
 import { QuorateError, decodeUtf8, encodeUtf8 } from '@quorate/core'
 import type { Codec } from '@quorate/core'
 

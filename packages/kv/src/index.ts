@@ -1,4 +1,5 @@
-// The public face of the store: what composes it, what serves it, and what talks to it.
+// The public face of the store: what composes it, what serves it, and what talks to it. Nothing
+// else of this package is promised to stay.
 /**
  * A sharded, replicated, strongly consistent key-value store.
  *

@@ -38,6 +38,10 @@ export interface ShardMachine extends StateMachine {
   readonly revision: number
   /** When the next key is due to expire, in milliseconds of log time; infinity where none is. */
   readonly nextExpiryMs: number
+  /** Applies commands; every one is answered, also what is refused. */
+  apply(commands: readonly Command[]): readonly Uint8Array[]
+  /** Answers a question. */
+  query(query: Uint8Array): Uint8Array
   /** Its size. */
   info(): ShardInfo
   /** Its recent changes. */
