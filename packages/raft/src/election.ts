@@ -1,7 +1,7 @@
 // Who leads: campaigns with their poll beforehand, votes, and the ways back to being a follower.
 // Nothing here counts a vote, its own included, before it is durable where it was given.
 import type { Epoch, LogIndex, NodeId } from '@quorate/core'
-import { assert, isMember, membersOf } from '@quorate/core'
+import { assert, isMember, isVoter, membersOf } from '@quorate/core'
 import type { VoteReply, VoteRequest } from './messages.ts'
 import { appendNoop, broadcastAppend } from './replication.ts'
 import { startHeartbeats } from './heartbeat.ts'
@@ -33,11 +33,19 @@ export function hearLeader(r: RaftState, from: NodeId): void {
  */
 export function promotable(r: RaftState): boolean {
   return (
-    r.isVoter &&
+    (r.isVoter || leaving(r)) &&
     !r.membership.witnesses.includes(r.id) &&
     !r.blank &&
     upToDate(r.log.lastIndex, r.log.lastTerm, r.floorIndex, r.floorTerm)
   )
+}
+
+/**
+ * Whether its own removal is in its log and may not be committed. It may hold the only copy that can
+ * win, so that without it those who remain could wait for ever (Ongaro, section 4.2.2).
+ */
+function leaving(r: RaftState): boolean {
+  return r.configs.activeIndex > r.commitIndex && isVoter(r.configs.at(r.commitIndex), r.id)
 }
 
 /** Moves to a term, or stays in it, as a follower. The vote survives within a term. */
@@ -74,7 +82,11 @@ function stopLeading(r: RaftState): void {
 /** Campaigns: polls first unless that is switched off or the leader itself asked for it. */
 export function campaign(r: RaftState, transfer: boolean): void {
   assert(r.role !== 'leader', 'a leader does not campaign')
-  if (!promotable(r)) return
+  if (!promotable(r)) {
+    resetElectionDeadline(r)
+    return
+  }
+  if (!r.isVoter) r.mark('raft/election/leaving-campaigns')
   const alone = membersOf(r.membership).length === 1
   if (r.options.preVote && !transfer && !alone) becomePreCandidate(r)
   else becomeCandidate(r, transfer)

@@ -143,7 +143,7 @@ export function handleHeartbeatReply(r: RaftState, p: Progress, m: HeartbeatRepl
   p.starved = m.starved
   p.hibernating = m.hibernating
   if (m.stamp > p.stamp) p.stamp = m.stamp
-  noteBlank(r, p, m.blank)
+  noteBlank(r, p, m.blank, m.round)
   if (m.round > p.round && m.round <= r.round) {
     p.round = m.round
     confirmRounds(r)

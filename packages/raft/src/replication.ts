@@ -167,7 +167,7 @@ function messageEnd(entries: readonly Entry[], start: number, bytesMax: number):
 export function handleAppendReply(r: RaftState, p: Progress, m: AppendReply): void {
   p.heardAt = r.now
   if (m.id > r.appendId || m.index > r.log.lastIndex) return
-  noteBlank(r, p, m.blank)
+  noteBlank(r, p, m.blank, 0)
   if (m.ok) acknowledged(r, p, m)
   else refused(r, p, m)
 }

@@ -9,11 +9,17 @@ import type { RaftState } from './state.ts'
  * quorum without it has confirmed that this leader leads, in a round begun after, and it holds all
  * that the leader held before that round: whatever it may have acknowledged and forgotten was on
  * its way to being committed by this leader or an earlier one, and is in its log again.
+ *
+ * @param round - the round of heartbeats that it answers; 0 where it answers something else. An
+ * answer to an earlier round may be from before it lost its memory
  */
-export function noteBlank(r: RaftState, p: Progress, blank: boolean): void {
+export function noteBlank(r: RaftState, p: Progress, blank: boolean, round: number): void {
   if (blank === p.blank) return
-  p.blank = blank
-  if (!blank) return
+  if (!blank) {
+    if (round >= p.vouchRound) p.blank = false
+    return
+  }
+  p.blank = true
   r.mark('raft/blank/counted-for-nothing')
   p.vouchRound = r.round + 1
   p.vouchIndex = r.log.lastIndex

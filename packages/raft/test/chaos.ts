@@ -54,8 +54,9 @@ class Chaos {
     const group = this.#group
     const random = this.#random
     const what = random.below(100)
-    if (what < 45) this.#onMessage((flight) => group.deliver(flight))
-    else if (what < 60) this.#onUp((id) => void group.persist(id, 1 + random.below(3)))
+    if (what < 45) {
+      for (let n = random.below(5); n >= 0; n--) this.#onMessage((flight) => group.deliver(flight))
+    } else if (what < 60) this.#onUp((id) => void group.persist(id, 1 + random.below(3)))
     else if (what < 68) group.advance(random.below(60))
     else if (what < 70) group.advance(random.below(1_500))
     else if (what < 79) this.#onUp((id) => this.#propose(id))
