@@ -1,8 +1,8 @@
-// Work that runs soon but never inside the call that asked for it. Microtasks keep a hop cheap;
-// a timer now and then lets the rest of the program run while hosts answer each other at once.
+// Work that runs soon but never inside the call that asked for it. Where the platform defers to
+// the end of a job only, a timer now and then lets the rest of the program run too.
 import type { Clock, Timer } from '@quorate/core'
 
-/** Rounds of microtasks in a row before the next one waits for a timer. */
+/** Deferred rounds in a row before the next one waits for a timer. */
 const ROUNDS_MAX = 256
 
 /** Calls one function soon after it is asked to, once however often it was asked. */
@@ -22,7 +22,7 @@ export class Turn {
   schedule(): void {
     if (this.#scheduled || this.#cancelled) return
     this.#scheduled = true
-    if (this.#rounds < ROUNDS_MAX) queueMicrotask(this.#fire)
+    if (this.#rounds < ROUNDS_MAX) this.#clock.defer(this.#fire)
   }
 
   /** Nothing runs any more, and no timer is left. */

@@ -46,7 +46,8 @@ class Inbox {
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
 const text = (value: Uint8Array): string => new TextDecoder().decode(value)
 const settle = async (): Promise<void> => {
-  for (let round = 0; round < 20; round++) await Promise.resolve()
+  for (let round = 0; round < 20; round++)
+    await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
 test('hosts find each other, and only those of their cluster and wire version', async () => {
@@ -59,7 +60,7 @@ test('hosts find each other, and only those of their cluster and wire version', 
   await b!.start(context('b'), inboxes[1])
   expect(a!.send('b', bytes('hello'))).toBe('queued')
   expect(a!.send('n', bytes('hello'))).toBe('dropped')
-  expect(inboxes[1].log).toEqual(['a reachable'])
+  expect(inboxes[1].log).toEqual([])
   await inboxes[1].until('a:hello')
   await settle()
   expect(inboxes[0].log).toEqual(['b reachable'])

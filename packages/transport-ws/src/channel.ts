@@ -17,7 +17,7 @@ import { SendQueue } from './send-queue.ts'
 import { kind, SEALED } from './wire.ts'
 
 /** Frames are gathered into messages of about this many bytes. */
-const MESSAGE_BYTES = 131_072
+export const MESSAGE_BYTES = 131_072
 /** No more is handed to the socket while it holds this many bytes that the system did not take. */
 const SOCKET_BYTES_MAX = 1_048_576
 

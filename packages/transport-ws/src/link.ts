@@ -27,6 +27,8 @@ export class Link {
   channel: Channel | undefined
   /** Ends an attempt that is under way. */
   abandon: ((reason: string) => void) | undefined
+  /** Whether an attempt has got as far as its handshake. */
+  handshaking = false
   readonly #context: LinkContext
   readonly #backoff: Backoff
   #timer: Timer | undefined
@@ -63,6 +65,7 @@ export class Link {
   /** An attempt is over: with a connection that has been offered to `adopt`, or without. */
   dialed(): void {
     this.#dialing = false
+    this.handshaking = false
     this.abandon = undefined
     if (this.channel === undefined) this.#schedule(this.#backoff.nextMs())
   }
@@ -70,10 +73,12 @@ export class Link {
   /**
    * Whether a connection of a proven peer may replace what there is. Both sides come to the same
    * answer: a newer one of the same dialer replaces the older, and of two that crossed, the one of
-   * the smaller name stays.
+   * the smaller name stays. That host says no while its own handshake is under way, and begins none
+   * where it has a connection, so that crossing dials seldom cost a connection that carried frames.
    */
   admits(dialedBy: 'us' | 'them', instance: Uint8Array): boolean {
     const current = this.channel
+    if (current === undefined && dialedBy === 'them' && this.#ours) return !this.handshaking
     if (current === undefined || current.dialedBy === dialedBy) return true
     const before = current.peer.hello.instance
     const restarted = instance.some((byte, at) => byte !== before[at])

@@ -16,7 +16,7 @@ import {
   type TransportSupports,
 } from '@quorate/core'
 import type { WebSocket } from 'ws'
-import { Channel, type ChannelOwner } from './channel.ts'
+import { Channel, MESSAGE_BYTES, type ChannelOwner } from './channel.ts'
 import { dial } from './dial.ts'
 import { drawInstance, Handshake, type Identity, type Peer } from './handshake.ts'
 import { Link } from './link.ts'
@@ -238,7 +238,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       handshakeTimeoutMs: options.handshakeTimeoutMs,
       origins: [],
       hosts: [],
-      payloadBytesMax: limits.frameBytesMax + MESSAGE_OVERHEAD,
+      payloadBytesMax: payloadBytesMax(limits),
     }
     this.#listening = new Listening(listen, gate, {
       clock,
@@ -275,9 +275,15 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     const { cluster } = this.#running
     const ws = dial({
       url: link.url,
-      payloadBytesMax: this.#running.limits.frameBytesMax + MESSAGE_OVERHEAD,
+      payloadBytesMax: payloadBytesMax(this.#running.limits),
       tls: this.#tls && dialerTls(this.#tls, cluster, link.peer),
       onOpen: (_ws, socket) => {
+        if (link.channel !== undefined) {
+          ws.terminate()
+          link.dialed()
+          return
+        }
+        link.handshaking = true
         this.#negotiate(ws, socket, handshake, 'us', () => link.dialed())
       },
       onFail: (reason) => {
@@ -361,6 +367,11 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       this.#scheduleChecks()
     })
   }
+}
+
+/** The largest message: a batch of small frames, or one large frame. */
+function payloadBytesMax(limits: TransportContext['limits']): number {
+  return Math.max(limits.frameBytesMax, MESSAGE_BYTES) + MESSAGE_OVERHEAD
 }
 
 function closedError(): QuorateError {

@@ -1,0 +1,15 @@
+// The in-process network keeps the contract of transports.
+import { testTransport } from '@quorate/conformance/transport'
+import { test } from 'vitest'
+import { memoryNetwork } from '../src/index.ts'
+
+testTransport(test, {
+  async create() {
+    const network = memoryNetwork()
+    return {
+      transport: () => network.transport(),
+      address: (host) => host,
+      async close() {},
+    }
+  },
+})
