@@ -1,9 +1,7 @@
 // One replica: a step takes an input and the time, and returns what to do. All control flow starts
 // in the one switch here; nothing waits, and nothing else changes the state.
 import type {
-  ByteWriter,
   ConsensusCore,
-  ConsensusInit,
   ConsensusStatus,
   Effects,
   Epoch,
@@ -14,7 +12,6 @@ import type {
   SnapshotPosition,
 } from '@quorate/core'
 import { assert, assertNever, encode } from '@quorate/core'
-import { cloneState, writeFingerprint } from './clone.ts'
 import { entriesReadToApply, handOut, handleApplied, maybeCommit } from './commit.ts'
 import { campaign, ownVoteDurable } from './election.ts'
 import { hardStateCodec } from './hard-state.ts'
@@ -24,11 +21,9 @@ import type { Watermarks } from './invariants.ts'
 import { checkInvariants } from './invariants.ts'
 import { changeMembership, expireChange } from './membership.ts'
 import type { RaftMessage } from './messages.ts'
-import type { ResolvedOptions } from './options.ts'
 import { propose } from './propose.ts'
 import { readBarrier, readsWakeAt, tickReads } from './read-index.ts'
 import { receive } from './receive.ts'
-import { recover } from './recover.ts'
 import { entriesReadFor, sendAppend } from './replication.ts'
 import { snapshotFetchFailed, snapshotFetched, snapshotTaken } from './snapshot.ts'
 import type { RaftState } from './state.ts'
@@ -40,16 +35,17 @@ const SAVE_COMMIT_ENTRIES = 1_024
 
 /** Raft as a {@link ConsensusCore}. */
 export class RaftCore implements ConsensusCore<RaftMessage> {
-  readonly #r: RaftState
+  /** All of the replica's state. */
+  protected readonly r: RaftState
   readonly #before: Watermarks
   #role: Role
   #leader: NodeId | undefined
   #term: Epoch
   #membership: Membership
 
-  /** A replica in a given state; {@link RaftCore.start} makes one as recovered. */
-  private constructor(r: RaftState) {
-    this.#r = r
+  /** A replica in a given state. */
+  constructor(r: RaftState) {
+    this.r = r
     this.#before = { term: r.term, commitIndex: r.commitIndex, applying: r.applying }
     this.#role = roleOf(r)
     this.#leader = r.leader
@@ -57,44 +53,29 @@ export class RaftCore implements ConsensusCore<RaftMessage> {
     this.#membership = r.membership
   }
 
-  /** A replica as recovered. */
-  static start(init: ConsensusInit, options: ResolvedOptions): RaftCore {
-    return new RaftCore(recover(init, options))
-  }
-
-  /** An independent copy, for explorations; the randomness is shared. */
-  clone(): RaftCore {
-    return new RaftCore(cloneState(this.#r))
-  }
-
-  /** Writes all that the replica's future depends on, in a canonical form. */
-  fingerprint(writer: ByteWriter): void {
-    writeFingerprint(writer, this.#r)
-  }
-
   /** The replica's host. */
   get id(): NodeId {
-    return this.#r.id
+    return this.r.id
   }
 
   /** When it wants its next tick. */
   get wakeAt(): number {
-    return this.#r.wakeAt
+    return this.r.wakeAt
   }
 
   /** How it stands. */
   status(): ConsensusStatus {
-    return statusOf(this.#r)
+    return statusOf(this.r)
   }
 
   /** Where a snapshot of the state machine stands. */
   appliedPosition(): SnapshotPosition {
-    return appliedPosition(this.#r)
+    return appliedPosition(this.r)
   }
 
   /** Takes one input. */
   step(input: Input<RaftMessage>, now: number): Effects<RaftMessage> {
-    const r = this.#r
+    const r = this.r
     assert(now >= r.now, 'time does not go back')
     r.now = now
     dispatch(r, input)
@@ -102,7 +83,7 @@ export class RaftCore implements ConsensusCore<RaftMessage> {
   }
 
   #settle(): Effects<RaftMessage> {
-    const r = this.#r
+    const r = this.r
     handOut(r)
     const persist = r.out.mustPersist ? this.#persist() : undefined
     r.log.trim(r.applying)
@@ -112,14 +93,14 @@ export class RaftCore implements ConsensusCore<RaftMessage> {
   }
 
   #persist(): Effects<RaftMessage>['persist'] {
-    const r = this.#r
+    const r = this.r
     r.seq += 1
     r.log.persisting(r.seq)
     return r.out.batch(r.seq, mustSaveHardState(r) ? hardState(r) : undefined)
   }
 
   #noteStatus(): boolean {
-    const r = this.#r
+    const r = this.r
     const role = roleOf(r)
     const same =
       role === this.#role &&

@@ -6,6 +6,7 @@ import { FORMAT } from './hard-state.ts'
 import type { RaftMessage } from './messages.ts'
 import type { RaftOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
+import { recover } from './recover.ts'
 
 export { raftCodec } from './codec.ts'
 export type * from './messages.ts'
@@ -23,6 +24,6 @@ export function raft(options: RaftOptions = {}): ConsensusFactory<RaftMessage> {
     wireVersion: WIRE_VERSION,
     format: FORMAT,
     codec: raftCodec,
-    create: (init) => RaftCore.start(init, resolved),
+    create: (init) => new RaftCore(recover(init, resolved)),
   }
 }

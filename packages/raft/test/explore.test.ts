@@ -1,6 +1,6 @@
 import { explore } from '@quorate/sim'
 import { expect, test } from 'vitest'
-import { raft } from '../src/index.ts'
+import { explorableRaft as raft } from '../src/explorable.ts'
 
 test('explore', () => {
   const start = Date.now()

@@ -1,12 +1,36 @@
 // A second replica in the same state, and the state as canonical bytes: what an exploration of every
 // order of events branches with, and by what it knows a state again.
-import type { ByteWriter } from '@quorate/core'
+import type { ByteWriter, ConsensusFactory } from '@quorate/core'
+import { RaftCore } from './core.ts'
+import { raft } from './index.ts'
+import type { RaftMessage } from './messages.ts'
+import type { RaftOptions } from './options.ts'
+import { resolveOptions } from './options.ts'
 import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
+import { recover } from './recover.ts'
 import { RaftState } from './state.ts'
 
+/** {@link raft}, with cores that an explorer can branch from. */
+export function explorableRaft(options: RaftOptions = {}): ConsensusFactory<RaftMessage> {
+  const resolved = resolveOptions(options)
+  return { ...raft(options), create: (init) => new ExplorableRaftCore(recover(init, resolved)) }
+}
+
+class ExplorableRaftCore extends RaftCore {
+  /** An independent copy; the randomness is shared. */
+  clone(): ExplorableRaftCore {
+    return new ExplorableRaftCore(cloneState(this.r))
+  }
+
+  /** Writes all that the replica's future depends on, in a canonical form. */
+  fingerprint(writer: ByteWriter): void {
+    writeFingerprint(writer, this.r)
+  }
+}
+
 /** An independent copy; the randomness is shared. Only between steps. */
-export function cloneState(r: RaftState): RaftState {
+function cloneState(r: RaftState): RaftState {
   const { id, options, limits, random, tracer, now, applied, term, vote, initial, blank } = r
   const hard = {
     term, vote, initial, blank, commit: 0, floorIndex: r.floorIndex, floorTerm: r.floorTerm,
@@ -47,7 +71,7 @@ function cloneReads(reads: PendingReads): PendingReads {
  * Writes all that the replica's future depends on. Of times, only what they decide; of what storage
  * and driver hold anyway, nothing.
  */
-export function writeFingerprint(writer: ByteWriter, r: RaftState): void {
+function writeFingerprint(writer: ByteWriter, r: RaftState): void {
   writer.text(`${r.role} ${r.vote ?? ''} ${r.leader ?? ''}`)
   for (const value of [
     r.term, r.commitIndex, r.applying, r.applied, r.log.stableIndex, r.log.windowFirst,
