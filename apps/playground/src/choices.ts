@@ -1,6 +1,6 @@
 // The one file to change for another algorithm, storage or placement: everything else in the app
 // takes what is chosen here by its contract.
-import type { ConsensusFactory, HostStorage, NodeId } from '@quorate/core'
+import type { ConsensusFactory, HostStorage, NodeId, Partitioner } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
@@ -19,7 +19,11 @@ export const storageChoices: Readonly<Record<string, (directory: string) => Host
 }
 
 /** How keys are placed on hosts. */
-export function placement(members: readonly NodeId[], shards: number, replicas: number) {
+export function placement(
+  members: readonly NodeId[],
+  shards: number,
+  replicas: number,
+): Partitioner {
   return hashRing({ members: [...members], shards, replicas })
 }
 

@@ -36,7 +36,10 @@ export interface HttpContext {
 export function createHttp(context: HttpContext): Server {
   return createServer((request, response) => {
     handle(context, request, response).catch((error: unknown) => {
-      if (response.headersSent) return response.destroy()
+      if (response.headersSent) {
+        response.destroy()
+        return
+      }
       sendJson(response, statusOf(error), {
         error: { code: codeOf(error), message: (error as Error).message },
       })
