@@ -1,0 +1,176 @@
+// Clusters of real processes for tests: each host is the built command, on free ports, killed with
+// SIGKILL and started again on the same data.
+import type { ChildProcess } from 'node:child_process'
+import { execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { KvClient } from '@quorate/kv'
+import { connect } from '@quorate/kv'
+import { webSocketDialer } from '@quorate/transport-ws'
+
+const CLI = fileURLToPath(new URL('../../../apps/playground/dist/cli.js', import.meta.url))
+
+/** What the hosts are started with. */
+export interface ProcessClusterOptions {
+  /** The hosts' names. */
+  readonly ids: readonly string[]
+  /** The algorithm. */
+  readonly consensus: string
+  /** The storage. Default `fs`. */
+  readonly storage?: string
+  /** How many shards. Default 8. */
+  readonly shards?: number
+}
+
+/** A cluster of processes. */
+export interface ProcessCluster {
+  /** The data directory. */
+  readonly data: string
+  /** Where clients connect. */
+  readonly addresses: readonly string[]
+  /** Starts a host; resolves when it takes clients. */
+  start(id: string, extra?: readonly string[]): Promise<void>
+  /** Ends a host by SIGKILL; resolves when it is gone. */
+  kill(id: string): Promise<void>
+  /** Ends a host by SIGTERM; resolves with its exit code. */
+  stop(id: string): Promise<number | null>
+  /** The process of a host. */
+  pid(id: string): number | undefined
+  /** A client of all hosts. */
+  client(): Promise<KvClient>
+  /** Runs the command to its end. */
+  run(...args: string[]): Promise<CommandResult>
+  /** Kills everything and removes the data. */
+  remove(): Promise<void>
+}
+
+/** How a command ended. */
+export interface CommandResult {
+  /** The exit code. */
+  readonly code: number
+  /** Standard output. */
+  readonly out: string
+  /** Standard error. */
+  readonly err: string
+}
+
+/** `count` ports that nobody listens on. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+/** Runs the built command to its end. */
+export async function runCommand(...args: string[]): Promise<CommandResult> {
+  checkBuilt()
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [CLI, ...args], {
+      maxBuffer: 1 << 28,
+    })
+    return { code: 0, out: stdout, err: stderr }
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code?: unknown; stdout?: string; stderr?: string }
+    if (typeof code !== 'number') throw error
+    return { code, out: stdout ?? '', err: stderr ?? '' }
+  }
+}
+
+/** Plans a cluster; nothing runs yet. */
+export async function processCluster(options: ProcessClusterOptions): Promise<ProcessCluster> {
+  checkBuilt()
+  const { ids } = options
+  const data = await mkdtemp(join(tmpdir(), 'quorate-test-'))
+  const ports = await freePorts(ids.length * 2)
+  const clientPort = (id: string): number => ports[ids.indexOf(id)] as number
+  const peerPort = (id: string): number => ports[ids.length + ids.indexOf(id)] as number
+  const children = new Map<string, ChildProcess>()
+  const addresses = ids.map((id) => `ws://127.0.0.1:${clientPort(id)}/client`)
+
+  const start = async (id: string, extra: readonly string[] = []): Promise<void> => {
+    const peers = ids
+      .filter((other) => other !== id)
+      .map((other) => `${other}=ws://127.0.0.1:${peerPort(other)}`)
+    const child = fork(
+      CLI,
+      [
+        'node',
+        '--id',
+        id,
+        '--peers',
+        peers.join(','),
+        '--data',
+        data,
+        '--log',
+        'error',
+        '--client-port',
+        String(clientPort(id)),
+        '--peer-port',
+        String(peerPort(id)),
+        '--consensus',
+        options.consensus,
+        '--storage',
+        options.storage ?? 'fs',
+        '--shards',
+        String(options.shards ?? 8),
+        ...extra,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] },
+    )
+    children.set(id, child)
+    let complaint = ''
+    child.stderr?.on(
+      'data',
+      (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4_000)),
+    )
+    await new Promise<void>((resolve, reject) => {
+      child.once('message', () => resolve())
+      child.once('exit', (code, signal) =>
+        reject(new Error(`host ${id} ended (${signal ?? code}) before it was ready: ${complaint}`)),
+      )
+    })
+  }
+  const end = async (id: string, signal: NodeJS.Signals): Promise<number | null> => {
+    const child = children.get(id)
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+    return child.exitCode
+  }
+
+  return {
+    data,
+    addresses,
+    start,
+    kill: async (id) => void (await end(id, 'SIGKILL')),
+    stop: (id) => end(id, 'SIGTERM'),
+    pid: (id) => children.get(id)?.pid,
+    client: () => connect({ addresses, dialer: webSocketDialer() }),
+    run: (...args) => runCommand(...args, '--connect', addresses.join(',')),
+    async remove() {
+      await Promise.all(ids.map((id) => end(id, 'SIGKILL')))
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+function checkBuilt(): void {
+  if (!existsSync(CLI))
+    throw new Error('the command is not built: run "npm run build" first; "npm test" does')
+}
