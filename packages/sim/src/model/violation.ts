@@ -10,7 +10,8 @@
  * a committed entry from its disk. `leader-completeness`: a leader lacks an entry committed earlier.
  * `ordering-law`: effects that the contract of `Effects` forbids. `read-freshness`: a read barrier
  * passed before something applied earlier. `snapshot-content`: a snapshot differs from its log.
- * `call-outcome`: a call was answered twice, or was never made.
+ * `call-outcome`: a call was answered twice, or with what did not happen. `recovery`: a group does not
+ * serve again after every fault has ended. `history`: the judge of a simulation refused what clients saw.
  */
 export type Invariant =
   | 'election-safety'
@@ -26,6 +27,8 @@ export type Invariant =
   | 'read-freshness'
   | 'snapshot-content'
   | 'call-outcome'
+  | 'recovery'
+  | 'history'
 
 /** Thrown when a simulated cluster breaks a promise. It says which one and how. */
 export class InvariantViolation extends Error {

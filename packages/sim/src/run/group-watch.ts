@@ -1,0 +1,255 @@
+// The invariants of one group in a running simulation: every step of every core, every write that
+// becomes durable and every command that is applied is held against the group's past.
+import type {
+  ConsensusCore,
+  ConsensusInit,
+  Effects,
+  Entry,
+  GroupId,
+  Input,
+  LogIndex,
+  Membership,
+  NodeId,
+  WriteBatch,
+} from '@quorate/core'
+import { decode, equalBytes, membershipCodec } from '@quorate/core'
+import type { FullPromises } from '../model/history.ts'
+import { History } from '../model/history.ts'
+import type { LogImage } from '../model/log-image.ts'
+import { InvariantViolation, hold } from '../model/violation.ts'
+import type { SimDisk } from './disk.ts'
+import type { DiskImage } from './disk-image.ts'
+import type { CoreWatcher } from './watched-core.ts'
+
+/** Where a watch looks and whom it tells. */
+export interface GroupWatchContext {
+  /** The group. */
+  readonly group: GroupId
+  /** What the algorithm promises. */
+  readonly promises: FullPromises
+  /** The members at the start. */
+  readonly bootstrap: Membership
+  /** The disks of all hosts. */
+  readonly disks: ReadonlyMap<NodeId, SimDisk>
+  /** How a host's log stands with all writes under way, while it is up. */
+  writtenOf(id: NodeId): DiskImage | undefined
+  /** Ends the run. */
+  fail(error: unknown): void
+  /** A replica's role, leader or epoch changed. */
+  changed(id: NodeId, role: string, epoch: number): void
+}
+
+/** What is known of the core of one start. */
+interface Seen {
+  handedIndex: LogIndex
+  commitIndex: LogIndex
+  epoch: number
+  batchSeq: number
+  role: string
+}
+
+interface Matched {
+  readonly entry: Entry
+  readonly previousEpoch: number
+}
+
+/** Watches one group. */
+export class GroupWatch {
+  /** What the group has committed so far. */
+  readonly history: History
+  readonly #context: GroupWatchContext
+  readonly #cores = new Map<NodeId, ConsensusCore>()
+  readonly #results = new Map<LogIndex, Uint8Array>()
+  /** The first entry seen for each index and epoch, to which all others must be equal. */
+  readonly #matched = new Map<string, Matched>()
+
+  /** A group without a past. */
+  constructor(context: GroupWatchContext) {
+    this.#context = context
+    this.history = new History(context.bootstrap, context.promises)
+  }
+
+  /** The watcher of a core about to be made. */
+  watcherOf(init: ConsensusInit): CoreWatcher {
+    const seen: Seen = {
+      handedIndex: init.appliedIndex,
+      commitIndex: 0,
+      epoch: 0,
+      batchSeq: 0,
+      role: '',
+    }
+    return {
+      created: (core) => void this.#cores.set(init.id, core),
+      stepping: () => {},
+      stepped: (core, input, effects) => this.#stepped(core, input, effects, seen),
+      threw: (_core, error) => this.#context.fail(error),
+    }
+  }
+
+  /** A host is down: its core counts no more. */
+  down(id: NodeId): void {
+    this.#cores.delete(id)
+  }
+
+  /** The cores that are up. */
+  cores(): ReadonlyMap<NodeId, ConsensusCore> {
+    return this.#cores
+  }
+
+  /** A batch is about to become part of a disk's image. */
+  persisting(id: NodeId, image: DiskImage, batch: WriteBatch): void {
+    const { truncateFrom } = batch
+    if (truncateFrom === undefined || truncateFrom > this.history.length) return
+    const before = image.clone()
+    const after = image.clone()
+    after.apply(batch)
+    this.history.checkKept(id, before, after, truncateFrom)
+  }
+
+  /** A batch has become part of a disk's image. */
+  persisted(id: NodeId, image: DiskImage, batch: WriteBatch): void {
+    if (!this.#context.promises.leaderPerEpoch) return
+    for (const entry of batch.append) this.#match(id, image, entry)
+  }
+
+  /** A state machine has applied a command. */
+  applied(id: NodeId, index: LogIndex, result: Uint8Array): void {
+    const first = this.#results.get(index)
+    if (first === undefined) {
+      this.#results.set(index, result)
+      return
+    }
+    hold(
+      equalBytes(first, result),
+      'state-machine-safety',
+      () => `${id} has another result at ${index} than the first to apply it`,
+    )
+  }
+
+  /** The result of the command at an index, once anybody has applied it. */
+  resultAt(index: LogIndex): Uint8Array | undefined {
+    return this.#results.get(index)
+  }
+
+  #stepped(core: ConsensusCore, input: Input, effects: Effects, seen: Seen): void {
+    const { id } = core
+    if (effects.persist !== undefined) {
+      const { seq } = effects.persist
+      const expected = seen.batchSeq + 1
+      hold(seq === expected, 'ordering-law', () => `${id}: batch ${seq} where ${expected} follows`)
+      seen.batchSeq = seq
+    }
+    if (effects.install !== undefined) this.#installing(id, effects, seen)
+    const { apply } = effects
+    if (apply.length === 0 && !effects.statusChanged && input.type !== 'tick') return
+    const status = core.status()
+    hold(
+      status.commitIndex >= seen.commitIndex,
+      'commit-monotone',
+      () => `the commit index of ${id} fell from ${seen.commitIndex} to ${status.commitIndex}`,
+    )
+    hold(
+      status.epoch >= seen.epoch,
+      'epoch-monotone',
+      () => `the epoch of ${id} fell from ${seen.epoch} to ${status.epoch}`,
+    )
+    seen.commitIndex = status.commitIndex
+    for (const entry of apply) this.#handedOut(id, entry, status.epoch, seen)
+    hold(
+      status.commitIndex >= seen.handedIndex,
+      'commit-monotone',
+      () => `${id} handed out ${seen.handedIndex} with ${status.commitIndex} committed`,
+    )
+    if (status.role !== seen.role || status.epoch !== seen.epoch) {
+      seen.role = status.role
+      seen.epoch = status.epoch
+      this.#context.changed(id, status.role, status.epoch)
+      if (status.role === 'leader') this.#led(id, status.epoch, effects)
+    }
+  }
+
+  #installing(id: NodeId, effects: Effects, seen: Seen): void {
+    const { install, persist } = effects
+    if (install === undefined) return
+    hold(
+      install.index > seen.handedIndex && install.index <= this.history.length,
+      'apply-order',
+      () => `${id} installs ${install.index} after ${seen.handedIndex} of ${this.history.length}`,
+    )
+    hold(
+      persist?.snapshot?.id === install.id,
+      'ordering-law',
+      () => `${id} installs a snapshot that its batch does not name`,
+    )
+    seen.handedIndex = install.index
+  }
+
+  #handedOut(id: NodeId, entry: Entry, epoch: number, seen: Seen): void {
+    const expected = seen.handedIndex + 1
+    hold(
+      entry.index === expected,
+      'apply-order',
+      () => `${id} hands out ${entry.index} where ${expected} follows`,
+    )
+    seen.handedIndex = expected
+    const fresh = this.history.isNew(entry)
+    this.history.applied(id, entry, epoch)
+    if (fresh) this.history.checkDurable(entry, this.#images(), () => this.#memberships())
+  }
+
+  #led(id: NodeId, epoch: number, effects: Effects): void {
+    if (this.history.knowsLeader(epoch, id)) return
+    const durable = this.#context.disks.get(id)?.groups.get(this.#context.group)?.image
+    const log = this.#context.writtenOf(id) ?? durable
+    if (log === undefined) return
+    let view: LogImage = log
+    // What this very step hands out has not reached the storage yet.
+    if (effects.persist !== undefined) {
+      const copy = (log as DiskImage).clone()
+      copy.apply(effects.persist)
+      view = copy
+    }
+    this.history.led(id, epoch, view)
+  }
+
+  #match(id: NodeId, image: DiskImage, entry: Entry): void {
+    const before = image.entries[entry.index - 1 - image.firstIndex]
+    const previousEpoch = before?.epoch ?? (entry.index === image.firstIndex ? image.baseEpoch : 0)
+    const key = `${entry.index}/${entry.epoch}`
+    const first = this.#matched.get(key)
+    if (first === undefined) {
+      this.#matched.set(key, { entry, previousEpoch })
+      return
+    }
+    hold(
+      first.previousEpoch === previousEpoch &&
+        first.entry.kind === entry.kind &&
+        equalBytes(first.entry.payload, entry.payload),
+      'log-matching',
+      () => `${id} holds another entry at ${key} than the first to have it`,
+    )
+  }
+
+  #images(): ReadonlyMap<NodeId, LogImage> {
+    const images = new Map<NodeId, LogImage>()
+    for (const [id, disk] of this.#context.disks) {
+      const group = disk.groups.get(this.#context.group)
+      if (group !== undefined) images.set(id, group.image)
+    }
+    return images
+  }
+
+  *#memberships(): Iterable<Membership> {
+    for (const core of this.#cores.values()) yield core.status().membership
+    for (const id of this.#context.disks.keys()) {
+      for (const entry of this.#context.writtenOf(id)?.entries ?? []) {
+        if (entry.kind === 'membership') yield decode(membershipCodec, entry.payload)
+      }
+    }
+  }
+}
+
+/** A state machine, client or host did what nothing in the model explains. */
+export function unexplained(what: string): InvariantViolation {
+  return new InvariantViolation('call-outcome', what)
+}
