@@ -7,7 +7,14 @@ export {
   type Outcome,
   type ReturnEvent,
 } from './history.ts'
-export { impossible, keyed, undecided, type JointState, type Model, type StateKey } from './model.ts'
+export {
+  impossible,
+  keyed,
+  undecided,
+  type JointState,
+  type Model,
+  type StateKey,
+} from './model.ts'
 export { powerSet, type NondeterministicModel, type PowerSetOptions } from './nondeterministic.ts'
 export {
   check,
@@ -19,7 +26,13 @@ export {
   type CheckOptions,
 } from './check.ts'
 export type { CheckResult, ImpossibleStep, PartResult, UnknownReason, Verdict } from './result.ts'
-export { appendList, type ListAppend, type ListInput, type ListOutput, type ListRead } from './models/append-list.ts'
+export {
+  appendList,
+  type ListAppend,
+  type ListInput,
+  type ListOutput,
+  type ListRead,
+} from './models/append-list.ts'
 export {
   isModelName,
   modelByName,

@@ -101,7 +101,9 @@ export function keyed<State, Input, Output>(
     key: (state) => JSON.stringify(presentEntries(single, state)),
     describeState: (state) =>
       [...state]
-        .map(([key, value]) => `${key}: ${single.describeState?.(value) ?? String(single.key(value))}`)
+        .map(
+          ([key, value]) => `${key}: ${single.describeState?.(value) ?? String(single.key(value))}`,
+        )
         .join(', '),
   }
   return { ...single, keys: (input) => [keyOf(input)], joint }

@@ -3,7 +3,12 @@
 import type { Operation } from './history.ts'
 import { check, type CheckOptions } from './check.ts'
 import type { Model } from './model.ts'
-import { modelByName, modelNames, type ModelByNameOptions, type ModelName } from './models/by-name.ts'
+import {
+  modelByName,
+  modelNames,
+  type ModelByNameOptions,
+  type ModelName,
+} from './models/by-name.ts'
 import { counts, explain, renderHtml } from './picture/html.ts'
 import { readEdnHistory } from './readers/edn-history.ts'
 import { readJepsenLog } from './readers/jepsen-log.ts'
@@ -106,9 +111,7 @@ function report(
   return {
     exitCode: { Ok: 0, Illegal: 1, Unknown: 2 }[result.verdict] as 0 | 1 | 2,
     summary: lines.map((line) => `${line}\n`).join(''),
-    ...(options.html === true
-      ? { html: renderHtml(model, shown, { title: options.title }) }
-      : {}),
+    ...(options.html === true ? { html: renderHtml(model, shown, { title: options.title }) } : {}),
     result,
   }
 }

@@ -107,7 +107,11 @@ class SequentialSearch<Input, Output> {
   readonly #model: Model<unknown, Input, Output>
   readonly #history: readonly Operation<Input, Output>[]
   readonly #programs: readonly Program[]
-  readonly #unknown: { readonly operation: number; readonly client: number; readonly after: number }[]
+  readonly #unknown: {
+    readonly operation: number
+    readonly client: number
+    readonly after: number
+  }[]
   readonly #unknownUsed: Uint8Array
   readonly #done: Uint32Array
   readonly #states: StateTable<unknown>
@@ -186,7 +190,8 @@ class SequentialSearch<Input, Output> {
       for (let client = 0; client < this.#programs.length; client++) {
         const operation = this.#operationOf(client)
         const { input, output } = operation ?? {}
-        if (operation === undefined || this.#model.readOnly?.(input as Input, output) !== true) continue
+        if (operation === undefined || this.#model.readOnly?.(input as Input, output) !== true)
+          continue
         const state = this.#try(operation, output)
         if (state !== -1) return { candidate: client, state, forced: true }
       }

@@ -79,9 +79,7 @@ export function checkSessions<Input, Output>(
   const maxViolations = options.maxViolations ?? 100
   const violations: SessionViolation[] = []
   const sessions = new Map<string | number, Session<Input, Output>>()
-  const answered = [...history.keys()].filter(
-    (at) => outcomeOf(history[at] as Operation) === 'ok',
-  )
+  const answered = [...history.keys()].filter((at) => outcomeOf(history[at] as Operation) === 'ok')
   answered.sort((a, b) => (history[a]?.call ?? 0) - (history[b]?.call ?? 0) || a - b)
   for (const at of answered) {
     const operation = history[at] as Operation<Input, Output>
@@ -148,7 +146,8 @@ class Session<Input, Output> {
       [seen?.written, afterWrite],
     ] as const) {
       // A write makes a version of its own, so it must be above; a read may see the same again.
-      const isStale = mark !== undefined && (kind === 'read' ? version < mark.version : version <= mark.version)
+      const isStale =
+        mark !== undefined && (kind === 'read' ? version < mark.version : version <= mark.version)
       if (!isStale || guarantee === undefined) continue
       yield {
         guarantee,

@@ -66,7 +66,13 @@ describe('a history of 2,000 operations by 50 clients on 10 keys', () => {
   })
 
   it('decides every part if asked to', () => {
-    const history = hardHistory(1, { operations: 2000, clients: 20, keys: 10, lyingKeys: 3, puts: 0.05 })
+    const history = hardHistory(1, {
+      operations: 2000,
+      clients: 20,
+      keys: 10,
+      lyingKeys: 3,
+      puts: 0.05,
+    })
     const { parts, verdict } = check(kv(), history, { decideAll: true })
     expect(verdict).toBe('Illegal')
     expect(parts.map((part) => part.verdict).sort()).toEqual([

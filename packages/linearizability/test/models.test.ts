@@ -1,7 +1,14 @@
 // What every model owes the search, tried on states, inputs and answers from seeds: if one of these
 // does not hold, the search may cut what it must not.
 import { describe, expect, it } from 'vitest'
-import { impossible, modelByName, modelNames, isModelName, undecided, powerSet } from '../src/index.ts'
+import {
+  impossible,
+  modelByName,
+  modelNames,
+  isModelName,
+  undecided,
+  powerSet,
+} from '../src/index.ts'
 import { models } from './models.ts'
 import { objects } from './objects.ts'
 import { Random } from './random.ts'
@@ -40,7 +47,7 @@ describe.each(Object.keys(models))('%s', (name) => {
         expect(model.key(after)).toBe(model.key(state))
       }
     })
-    if (model.readOnly !== undefined) expect(seen).toBeGreaterThan(20)
+    expect(seen).toBeGreaterThan(model.readOnly === undefined ? -1 : 20)
   })
 
   it('is never read-only with an unknown answer where it can change the state', () => {
@@ -147,7 +154,9 @@ describe('the power set', () => {
     )
     const two = model.step(model.init(), 'x', null)
     const four = model.step(two as readonly number[], 'x', null)
-    expect(model.key(four as readonly number[])).toBe('["number:3","number:4","number:5","number:6"]')
+    expect(model.key(four as readonly number[])).toBe(
+      '["number:3","number:4","number:5","number:6"]',
+    )
     expect(model.step(four as readonly number[], 'x', null)).toBe(undecided)
   })
 })

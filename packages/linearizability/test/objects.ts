@@ -142,9 +142,7 @@ function setObject(): TestObject {
       return random.chance(0.5) ? null : input.op === 'add' ? !present : present
     },
     lie: (input, random) =>
-      input.op === 'read'
-        ? [...values, 1].filter(() => random.chance(0.4))
-        : random.chance(0.5),
+      input.op === 'read' ? [...values, 1].filter(() => random.chance(0.4)) : random.chance(0.5),
   }
 }
 

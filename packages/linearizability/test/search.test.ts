@@ -118,17 +118,45 @@ describe('sets of pending operations', () => {
 
 describe('identity', () => {
   it('is shared exactly by data that no model can tell apart', () => {
-    const same = [{ a: 1, b: [2, 'x'] }, { b: [2, 'x'], a: 1 }]
+    const same = [
+      { a: 1, b: [2, 'x'] },
+      { b: [2, 'x'], a: 1 },
+    ]
     expect(identity(same[0])).toBe(identity(same[1]))
-    const different = [0, -0, '0', null, undefined, false, [], {}, [[]], [undefined], ['0'], 0n, NaN,
-      { a: undefined }, { a: null }, [1, 2], ['1,2'], { 0: 1, 1: 2 }]
+    const different = [
+      0,
+      -0,
+      '0',
+      null,
+      undefined,
+      false,
+      [],
+      {},
+      [[]],
+      [undefined],
+      ['0'],
+      0n,
+      NaN,
+      { a: undefined },
+      { a: null },
+      [1, 2],
+      ['1,2'],
+      { 0: 1, 1: 2 },
+    ]
     expect(new Set(different.map((value) => identity(value))).size).toBe(different.length)
   })
 
   it('is unknown for what is not plain data', () => {
     const cycle: unknown[] = []
     cycle.push(cycle)
-    for (const value of [() => 1, Symbol('x'), new Map(), new Date(0), cycle, { [Symbol('x')]: 1 }]) {
+    for (const value of [
+      () => 1,
+      Symbol('x'),
+      new Map(),
+      new Date(0),
+      cycle,
+      { [Symbol('x')]: 1 },
+    ]) {
       expect(identity(value)).toBeUndefined()
     }
   })
@@ -150,7 +178,9 @@ describe('operations that may not have happened', () => {
         const optional = new Set([...part.operations.keys()].filter(() => random.chance(0.4)))
         const order = timeline(model, part, optional)
         const status = new Search(model, order, new MemoryBudget(2 ** 24)).run(1e6)
-        const expected = someSubset(model, part.operations, optional) ? 'linearizable' : 'impossible'
+        const expected = someSubset(model, part.operations, optional)
+          ? 'linearizable'
+          : 'impossible'
         if (status !== expected) wrong.push(`seed ${seed}: ${status}, not ${expected}`)
         found[status] = (found[status] ?? 0) + 1
       }
@@ -188,7 +218,11 @@ function withWildcards(model: Model): Model {
     init: () => model.init(),
     step: (state, input, output) => {
       const one = input as Operation & { readonly wildcard?: boolean }
-      return model.step(state, one.input, one.wildcard === true || isUnknown(one) ? undefined : output)
+      return model.step(
+        state,
+        one.input,
+        one.wildcard === true || isUnknown(one) ? undefined : output,
+      )
     },
     key: (state) => model.key(state),
   }

@@ -69,7 +69,8 @@ function list(read: readonly Value[]): ListModel {
 function longestRead(completed: readonly Operation<ListInput, ListOutput>[]): readonly Value[] {
   let longest: readonly Value[] = []
   for (const { output } of completed) {
-    if (Array.isArray(output) && output.length > longest.length) longest = output as readonly Value[]
+    if (Array.isArray(output) && output.length > longest.length)
+      longest = output as readonly Value[]
   }
   return longest
 }

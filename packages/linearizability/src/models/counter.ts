@@ -31,9 +31,7 @@ const shapes = {
 } as const
 
 /** A counter of safe integers: `add` and `read`. */
-export function counter(
-  options: CounterOptions = {},
-): Model<number, CounterInput, number | null> {
+export function counter(options: CounterOptions = {}): Model<number, CounterInput, number | null> {
   const initial = options.initial ?? 0
   return {
     name: 'counter',

@@ -67,8 +67,7 @@ export function kvTransactions(
       input.op === 'txn'
         ? stepTransaction(absent, state, input, output as TransactionResult | undefined)
         : stepSingle(absent, state, input, output as Value | undefined),
-    key: (state) =>
-      JSON.stringify([...state].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))),
+    key: (state) => JSON.stringify([...state].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))),
     keys: (input) =>
       input.op === 'txn' ? [...new Set(input.steps.map(({ key }) => key))] : [input.key],
     readOnly: (input, output) =>

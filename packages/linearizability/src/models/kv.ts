@@ -93,7 +93,9 @@ function growing(
   completed: readonly Operation<KvInput, Value>[],
   others: readonly Operation<KvInput, Value>[],
 ): Model<Value, KvInput, Value> | undefined {
-  const grows = [...completed, ...others].every(({ input: { op } }) => op === 'get' || op === 'append')
+  const grows = [...completed, ...others].every(
+    ({ input: { op } }) => op === 'get' || op === 'append',
+  )
   const reads = completed.flatMap(({ input, output }) =>
     input.op === 'get' && output !== absent && output !== undefined ? [output] : [],
   )

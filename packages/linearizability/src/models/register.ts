@@ -74,8 +74,7 @@ export function casRegister(options: RegisterOptions = {}): Model<Value, CasRegi
       }
     },
     key: (state) => state,
-    readOnly: (input, output) =>
-      input.op === 'read' || (input.op === 'cas' && output === false),
+    readOnly: (input, output) => input.op === 'read' || (input.op === 'cas' && output === false),
     describeState: (state) => JSON.stringify(state),
     ...shaped(casShapes),
   }

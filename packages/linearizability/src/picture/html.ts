@@ -105,12 +105,14 @@ function partSection<State, Input, Output>(
 }
 
 function partsTable(parts: readonly PartResult[]): string {
-  const rows = parts.slice(0, maxRows).map(
-    ({ key, verdict, reason, operations, longest, steps }) =>
-      `<tr><td><code>${escaped(shortened(key === '' ? 'all' : key, 80))}</code></td>` +
-      `<td class="${verdict}">${verdict}${reason === undefined ? '' : ` (${reason})`}</td>` +
-      `<td>${longest.length} of ${operations.length}</td><td>${steps}</td></tr>`,
-  )
+  const rows = parts
+    .slice(0, maxRows)
+    .map(
+      ({ key, verdict, reason, operations, longest, steps }) =>
+        `<tr><td><code>${escaped(shortened(key === '' ? 'all' : key, 80))}</code></td>` +
+        `<td class="${verdict}">${verdict}${reason === undefined ? '' : ` (${reason})`}</td>` +
+        `<td>${longest.length} of ${operations.length}</td><td>${steps}</td></tr>`,
+    )
   const more = parts.length > maxRows ? `<p>and ${parts.length - maxRows} more</p>` : ''
   return `<h2>Parts</h2><table><tr><th>objects</th><th>verdict</th><th>in order</th><th>steps</th></tr>${rows.join('')}</table>${more}`
 }

@@ -78,11 +78,17 @@ interface Columns {
 function choose(part: PartResult, maxOperations: number): number[] {
   const count = part.operations.length
   const centre = part.impossible?.operation ?? count - 1
-  const from = Math.max(0, Math.min(centre - Math.floor((maxOperations * 2) / 3), count - maxOperations))
+  const from = Math.max(
+    0,
+    Math.min(centre - Math.floor((maxOperations * 2) / 3), count - maxOperations),
+  )
   return Array.from({ length: Math.min(count - from, maxOperations) }, (_, at) => from + at)
 }
 
-function columnsOf(operations: readonly Operation[], shown: readonly number[]): Map<number, Columns> {
+function columnsOf(
+  operations: readonly Operation[],
+  shown: readonly number[],
+): Map<number, Columns> {
   const events = shown.flatMap((operation) => {
     const { call, return: end } = operations[operation] as Operation
     const starts = { operation, time: call, isReturn: false }
@@ -134,7 +140,10 @@ class Rows {
   }
 
   /** The rows with those of one client together, and where each row went. */
-  byClient(): { readonly order: readonly number[]; readonly clients: readonly (string | number)[] } {
+  byClient(): {
+    readonly order: readonly number[]
+    readonly clients: readonly (string | number)[]
+  } {
     const first = new Map<string | number, number>()
     for (const [row, client] of this.#clients.entries()) {
       if (!first.has(client)) first.set(client, row)

@@ -45,7 +45,8 @@ export function renderSvg<State, Input, Output>(
   options: PictureOptions = {},
 ): string {
   const plan = layout(part, Math.max(1, options.maxOperations ?? 200))
-  const words = (bar: Bar) => inWords(model, part.operations[bar.operation] as Operation<Input, Output>)
+  const words = (bar: Bar) =>
+    inWords(model, part.operations[bar.operation] as Operation<Input, Output>)
   const widest = Math.max(0, ...plan.bars.map((bar) => labelEnd(bar, words(bar))))
   const width = Math.max(x(plan.columns) + margin, widest + margin)
   const height = margin * 2 + plan.rows.length * rowHeight
@@ -74,7 +75,8 @@ export function inWords<State, Input, Output>(
 function titleOf(part: PartResult, plan: Layout): string {
   const name = part.key === '' ? 'history' : `history of ${shortened(part.key, 80)}`
   const { before, after } = plan.hidden
-  const hidden = before + after === 0 ? '' : ` (${before} operations before and ${after} after not shown)`
+  const hidden =
+    before + after === 0 ? '' : ` (${before} operations before and ${after} after not shown)`
   return `${name}: ${part.verdict}, ${part.longest.length} of ${part.operations.length} operations in order${hidden}`
 }
 

@@ -145,7 +145,10 @@ function outputOf(line: number, input: PlainInput, value: Edn): unknown {
     case 'get': {
       // A read of one object among several may repeat the key: [key value].
       const inner =
-        Array.isArray(value) && value.length === 2 && 'key' in input && textOf(value[0]) === input['key']
+        Array.isArray(value) &&
+        value.length === 2 &&
+        'key' in input &&
+        textOf(value[0]) === input['key']
           ? (value[1] as Edn)
           : value
       if (Array.isArray(inner)) return (inner as readonly Edn[]).map((item) => plain(line, item))
@@ -198,7 +201,11 @@ function keyAndValue(line: number, { key, value }: EdnEvent): { key: string; val
 }
 
 function textOf(value: Edn | undefined): string {
-  return isEdnName(value) ? wordOf(value) : typeof value === 'string' ? value : JSON.stringify(value)
+  return isEdnName(value)
+    ? wordOf(value)
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value)
 }
 
 function plain(line: number, value: Edn | undefined): Value {

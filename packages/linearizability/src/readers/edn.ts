@@ -19,7 +19,13 @@ export type Edn =
 
 const maxDepth = 32
 const delimiters = new Set(['(', ')', '[', ']', '{', '}', '"', ';', ' ', ',', '\t', '\n', '\r'])
-const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\' }
+const escapes: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  '"': '"',
+  '\\': '\\',
+}
 
 /** Whether this is a keyword or symbol. */
 export function isEdnName(value: Edn | undefined): value is EdnName {

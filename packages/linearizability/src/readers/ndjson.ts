@@ -123,10 +123,16 @@ function recordOf(line: number, content: string): JsonRecord {
 
 function headerModel(line: number, record: JsonRecord): ModelName | undefined {
   if (record['format'] !== format) {
-    throw new HistoryError(line, `format must be "${format}", not ${JSON.stringify(record['format'])}`)
+    throw new HistoryError(
+      line,
+      `format must be "${format}", not ${JSON.stringify(record['format'])}`,
+    )
   }
   if (record['version'] !== version) {
-    throw new HistoryError(line, `version must be ${version}, not ${JSON.stringify(record['version'])}`)
+    throw new HistoryError(
+      line,
+      `version must be ${version}, not ${JSON.stringify(record['version'])}`,
+    )
   }
   const model = record['model']
   if (model === undefined || isModelName(model)) return model
@@ -168,7 +174,11 @@ function endOf(
   operations[at] = checked(line, { ...started, ...endFields(end, outcome, result) })
 }
 
-function endFields(end: unknown, outcome: unknown, result: unknown): Partial<Operation<PlainInput>> {
+function endFields(
+  end: unknown,
+  outcome: unknown,
+  result: unknown,
+): Partial<Operation<PlainInput>> {
   return {
     ...(end === undefined ? {} : { return: end as number }),
     ...(outcome === undefined ? {} : { outcome: outcome as Outcome }),

@@ -77,7 +77,9 @@ function orderEvents(operations: readonly Operation[], completed: number): Order
   const count = operations.length
   const times = Float64Array.from([
     ...operations.map(({ call }) => call),
-    ...operations.map((one, i) => (i >= completed && isPending(one) ? Infinity : (one.return ?? 0))),
+    ...operations.map((one, i) =>
+      i >= completed && isPending(one) ? Infinity : (one.return ?? 0),
+    ),
   ])
   // Events below `count` are calls, the others returns; at one time, calls come first.
   const events = Int32Array.from(times.keys()).sort((a, b) => {
@@ -105,11 +107,7 @@ function orderEvents(operations: readonly Operation[], completed: number): Order
   return { callAt, expireAt, returnAt, rank }
 }
 
-function findTwins(
-  operations: readonly Operation[],
-  completed: number,
-  order: Order,
-): Int32Array {
+function findTwins(operations: readonly Operation[], completed: number, order: Order): Int32Array {
   const twin = new Int32Array(operations.length).fill(-1)
   const latest = new Map<string, number[]>()
   for (const [i, operation] of operations.entries()) {

@@ -103,7 +103,8 @@ export class Trail {
     this.#latestCalls[depth] = this.#latestCall
     this.#forced[depth] = forced ? 1 : 0
     this.depth = depth + 1
-    if ((callAt[operation] as number) > this.#latestCall) this.#latestCall = callAt[operation] as number
+    if ((callAt[operation] as number) > this.#latestCall)
+      this.#latestCall = callAt[operation] as number
     if (operation >= completed) {
       this.#pendingPlaced[operation - completed] = 1
       return
@@ -169,9 +170,15 @@ export class Trail {
     return at
   }
 
-  /** Remembers the current sequence if it places more completed operations than any before. */
+  /**
+   * Remembers the current sequence if it places more completed operations than any before, or as
+   * many with the help of fewer whose outcome is unknown.
+   */
   keepIfDeepest(): void {
-    if (this.placed <= this.#bestPlaced) return
+    const { placed, depth } = this
+    if (placed < this.#bestPlaced || (placed === this.#bestPlaced && depth >= this.#bestDepth)) {
+      return
+    }
     this.#best.set(this.#operations.subarray(this.#shared, this.depth), this.#shared)
     this.#bestPlaced = this.placed
     this.#bestDepth = this.depth
