@@ -49,6 +49,9 @@ async function main(): Promise<void> {
     const json = process.argv.includes('--json')
     printError({ json, debug: process.argv.includes('--debug') }, error)
     process.exitCode = exitCodes[exitOf(error)][0]
+  } finally {
+    // A parent's channel would keep a process alive that has nothing left to do.
+    if (process.connected) process.disconnect()
   }
 }
 

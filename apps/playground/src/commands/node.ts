@@ -81,8 +81,6 @@ export function addNode(program: Command): void {
       process.send?.({ type: 'ready', clientAddress, dashboard })
       await stopped
       await host.close({ signal: AbortSignal.timeout(5_000) })
-      // A parent's channel would keep the process alive.
-      if (process.connected) process.disconnect()
     })
 }
 
