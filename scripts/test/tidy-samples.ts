@@ -12,7 +12,7 @@ export interface Sample {
 const pure = 'packages/raft/src/log.ts'
 const portable = 'packages/runtime/src/host.ts'
 const test = 'packages/raft/test/log.test.ts'
-const header = '// Why this file exists,\n// in two lines.\n'
+const header = '// Why this file exists, and what it is there\n// to keep apart from the rest.\n'
 
 function sample(rule: string, path: string, text: string, problems: number): Sample {
   return { rule, path, text, problems }
@@ -70,11 +70,17 @@ export const samples: readonly Sample[] = [
   sample('file-size', pure, 'x\n'.repeat(600), 0),
 
   sample('header-comment', pure, 'export {}\n', 1),
-  sample('header-comment', pure, '// One line alone.\nexport {}\n', 1),
-  sample('header-comment', pure, '\n// After a blank line,\n// so not at the top.\n', 1),
-  sample('header-comment', pure, '/** One line. */\nexport {}\n', 1),
+  sample('header-comment', pure, '// The log.\nexport {}\n', 1),
+  sample('header-comment', pure, '\n// After a blank line, so not at the very top of it.\n', 1),
+  sample('header-comment', pure, '/** The log. */\nexport {}\n', 1),
+  sample('header-comment', pure, '// - 1 2 3 4 5 6 7 8 9 ====\nexport {}\n', 1),
   sample('header-comment', pure, `${header}export {}\n`, 0),
-  sample('header-comment', pure, '/**\n * A package,\n * in two lines.\n */\nexport {}\n', 0),
+  sample(
+    'header-comment',
+    pure,
+    '/**\n * A package that says what it is,\n * in two lines.\n */\nexport {}\n',
+    0,
+  ),
 
   sample('file-name', 'packages/raft/src/utils.ts', '', 1),
   sample('file-name', 'packages/raft/src/log-helpers.ts', '', 1),

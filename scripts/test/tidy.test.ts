@@ -103,6 +103,7 @@ describe('the rules object to what breaks them', () => {
     const built = (...files: string[]): number =>
       exportsProblems(pack({}, { files: new Set(['src/index.ts', ...files]) }), true).length
     expect(built('dist/index.js', 'dist/index.d.ts')).toBe(0)
+    expect(built('dist/index.js', 'dist/index.d.ts', 'dist/log-thread.js')).toBe(0)
     expect(built('dist/index.js')).toBe(1)
     expect(built()).toBe(2)
     expect(built('dist/index.js', 'dist/index.d.ts', 'dist/extra.js')).toBe(1)

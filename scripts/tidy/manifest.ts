@@ -141,8 +141,9 @@ export function exportsProblems(pack: PackageFolder, mustBeBuilt: boolean): Prob
     if (expected && !pack.files.has(file)) wrong.push(`names ${file}, which does not exist`)
   }
   for (const file of pack.files) {
-    const isModule = /^dist\/(?!chunk-)[^/]+\.js$/.test(file)
-    if (isModule && !named.has(file)) wrong.push(`builds ${file}, which no export names`)
+    // Chunks are shared by entry points; a worker thread is started by the name of its file.
+    const isEntry = /^dist\/(?!chunk-)(?!.*-(?:thread|worker)\.js$)[^/]+\.js$/.test(file)
+    if (isEntry && !named.has(file)) wrong.push(`builds ${file}, which no export names`)
   }
   for (const file of sourceEntries(pack.manifest)) {
     if (!pack.documented.includes(file)) wrong.push(`${file} is not an entry point of typedoc.json`)

@@ -32,7 +32,10 @@ export function lineCount(text: string): number {
   return text === '' ? 0 : text.replace(/\n$/, '').split('\n').length
 }
 
-/** A file opens with two lines that say why it exists. */
+/** A sentence that says why a file exists has at least as many words. */
+const headerWordsMin = 8
+
+/** A file opens with a sentence or two that say why it exists. */
 export const headerComment: FileRule = {
   name: 'header-comment',
   applies: (path) =>
@@ -40,11 +43,10 @@ export const headerComment: FileRule = {
     /^(apps|tests)\/[^/]+\/src\/.*\.tsx?$|^scripts\/.*\.m?[jt]s$/.test(path),
   check({ path, text }) {
     const body = text.replace(/^#!.*\n/, '')
-    const line = /^(?:\/\/[^\n]*\n){2,}/.exec(body)?.[0]
-    const block = /^\/\*[\s\S]*?\*\//.exec(body)?.[0]
-    const words = (line ?? block ?? '').split('\n').filter((row) => /\w/.test(row))
-    if (words.length >= 2) return []
-    const message = 'does not open with a comment of two lines that says why the file exists'
+    const opening =
+      /^(?:\/\/[^\n]*\n)+/.exec(body)?.[0] ?? /^\/\*[\s\S]*?\*\//.exec(body)?.[0] ?? ''
+    if ((opening.match(/[\w'’-]*[a-z][\w'’-]*/gi) ?? []).length >= headerWordsMin) return []
+    const message = 'does not open with a comment that says in a sentence why the file exists'
     return [{ rule: 'header-comment', path, line: 1, message }]
   },
 }
