@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TlsOptions } from 'node:tls'
+import type { TlsOptions, TLSSocket } from 'node:tls'
 import { QuorateError, type Clock, type Timer } from '@quorate/core'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { printable } from './wire.ts'
@@ -139,8 +139,10 @@ export class Listening {
     if (!this.#count(socket)) socket.destroy()
   }
 
-  readonly #onTlsError = (error: Error, socket: Socket): void => {
-    this.#context.onRejected(`TLS: ${printable(error.message)}`, socket.remoteAddress ?? '')
+  readonly #onTlsError = (error: Error, socket: TLSSocket): void => {
+    // What was wrong with a certificate stands on the socket; the error only says that it is gone.
+    const reason = String(socket.authorizationError ?? error.message)
+    this.#context.onRejected(`TLS: ${printable(reason)}`, socket.remoteAddress ?? '')
   }
 
   #count(socket: Socket): boolean {

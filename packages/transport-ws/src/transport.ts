@@ -65,7 +65,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   readonly #memories = new Map<NodeId, Memory>()
   readonly #sockets = new Sockets()
   readonly #pending = new Set<(reason: string) => void>()
-  readonly #channels = new Set<Channel>()
+  readonly #channels = new Map<Channel, Link>()
   readonly #instance = drawInstance()
   #keys: readonly SharedKey[]
   #tls: PeerTlsOptions | undefined
@@ -185,10 +185,11 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   }
 
   onEnd(channel: Channel, reason: string): void {
+    const link = this.#channels.get(channel)
     this.#channels.delete(channel)
     const peer = channel.peer.id
     this.#running.logger.info({ peer, reason }, 'the connection to a peer has ended')
-    this.#links.get(peer)?.lost(channel)
+    link?.lost(channel)
   }
 
   get #running(): TransportContext {
@@ -325,7 +326,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     }
     this.#memories.set(peer.id, { store, epoch })
     const channel = new Channel(ws, socket, peer, dialedBy, this)
-    this.#channels.add(channel)
+    this.#channels.set(channel, link)
     link.adopt(channel)
   }
 
@@ -363,7 +364,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
 
   #scheduleChecks(): void {
     this.#checks = this.#running.clock.setTimer(this.#options.checkIntervalMs, () => {
-      for (const channel of this.#channels) channel.check()
+      for (const channel of this.#channels.keys()) channel.check()
       this.#scheduleChecks()
     })
   }

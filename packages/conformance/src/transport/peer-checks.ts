@@ -108,6 +108,7 @@ export const peerChecks: readonly TransportCheck[] = [
         a!.transport.setPeer('b', undefined)
         expectThat(a!.send('b', 'x') === 'dropped', 'a frame to it was still queued')
         await lab.until(() => b!.sees('a', 'unreachable'), 'the removed peer is cut off')
+        await lab.until(() => a!.sees('b', 'unreachable'), 'who removed it is told')
         const before = a!.texts('b').length
         b!.send('a', 'let me in')
         await lab.exchange(a!, c!)
