@@ -72,7 +72,7 @@ export function boundedLoadsFrom(json: BoundedLoadsJson, base: Placement): Bound
   if (
     json.kind !== 'bounded' ||
     json.format !== 1 ||
-    fingerprintOf(json.base) !== base.fingerprint
+    JSON.stringify(json.base) !== JSON.stringify(base)
   ) {
     throw new QuorateError('MALFORMED', 'The data is not of bounded loads over this placement')
   }
@@ -139,7 +139,7 @@ class Bounded implements BoundedLoads {
   }
 
   get fingerprint(): string {
-    return (this.#fingerprint ??= fingerprintOf(this.toJSON()))
+    return (this.#fingerprint ??= fingerprintOf({ ...this.toJSON(), base: this.#base.fingerprint }))
   }
 
   #slot(hash: number): number {

@@ -304,7 +304,7 @@ class Ring implements HashRing {
       const length = position[i]! - before
       before = position[i]!
       if (length === 0) continue
-      for (const member of this.#walk(before, n).picked) share[member]! += length / CIRCLE
+      for (const member of this.#walk(position[i]!, n).picked) share[member]! += length / CIRCLE
     }
     return sharesById(this.members, share)
   }

@@ -16,6 +16,7 @@ import type { ZoneRule } from './zones.ts'
 
 const CIRCLE = 4_294_967_296
 const POSITION_TRIES = 16
+const GOLDEN = 0x9e3779b9
 
 /** What {@link multiProbe} may be told besides. */
 export interface MultiProbeOptions extends PlacementOptions {
@@ -92,18 +93,17 @@ class Probing extends BasePlacement implements MultiProbe {
 
   protected owner(hash: number): number {
     const points = this.#points
-    const step = mix32(hash) | 1
-    let probe = hash
     let best = 0
     let nearest = CIRCLE
     for (let i = 0; i < this.#probes; i++) {
+      // Equally spaced probes would cost less, but they are not independent, and shares suffer.
+      const probe = mix32(hash + i * GOLDEN)
       const at = pointAt(points, probe)
       const distance = (points.position[at === points.count ? 0 : at]! - probe) >>> 0
       if (distance < nearest) {
         nearest = distance
         best = at
       }
-      probe = (probe + step) >>> 0
     }
     return points.owner[best]!
   }

@@ -158,7 +158,7 @@ export function sharesById(
 }
 
 /** The fingerprint of a snapshot: two 32-bit hashes of its JSON without the version. */
-export function fingerprintOf(json: PlacementJson): string {
+export function fingerprintOf(json: object): string {
   const text = JSON.stringify({ ...json, version: 0 })
   const digits = (seed: number): string => murmur3.hash(text, seed).toString(16).padStart(8, '0')
   return digits(0) + digits(0x9747b28c)

@@ -73,9 +73,8 @@ export interface PartitionerCheck {
 }
 
 type Declare = (
-  name: string,
+  what: string | Pick<PartitionerCheck, 'name' | 'needs'>,
   run: (subject: PartitionerSubject) => void,
-  needs?: keyof PartitionerSupport,
 ) => void
 
 /** Every check of a partitioner. */
@@ -83,7 +82,9 @@ export const partitionerChecks: readonly PartitionerCheck[] = Object.freeze(allC
 
 function allChecks(): PartitionerCheck[] {
   const checks: PartitionerCheck[] = []
-  const declare: Declare = (name, run, needs) => checks.push({ name, run, needs })
+  const declare: Declare = (what, run) => {
+    checks.push({ ...(typeof what === 'string' ? { name: what, needs: undefined } : what), run })
+  }
   shapeChecks(declare)
   keyChecks(declare)
   ownerChecks(declare)
@@ -145,17 +146,20 @@ function keyChecks(it: Declare): void {
     }
   })
 
-  it('spreads keys over the shards as chance would', (subject) => {
-    const partitioner = make(subject, 3)
-    const counts = Array.from({ length: SHARDS }, () => 0)
-    const keys = plainKeys(SHARDS * 200)
-    for (const key of keys) counts[partitioner.shardOf(key)]!++
-    const statistic = chiSquare(
-      counts,
-      counts.map(() => 200),
-    )
-    check(statistic < chiSquareLimit(SHARDS - 1), `chi-square is ${statistic.toFixed(0)}`)
-  })
+  it(
+    { name: 'spreads keys over the shards as chance would', needs: 'uniformShards' },
+    (subject) => {
+      const partitioner = make(subject, 3)
+      const counts = Array.from({ length: SHARDS }, () => 0)
+      const keys = plainKeys(SHARDS * 200)
+      for (const key of keys) counts[partitioner.shardOf(key)]!++
+      const statistic = chiSquare(
+        counts,
+        counts.map(() => 200),
+      )
+      check(statistic < chiSquareLimit(SHARDS - 1), `chi-square is ${statistic.toFixed(0)}`)
+    },
+  )
 }
 
 function ownersOf(partitioner: Partitioner, n?: number): readonly (readonly NodeId[])[] {
@@ -237,34 +241,43 @@ function ownerChecks(it: Declare): void {
 }
 
 function zoneChecks(it: Declare): void {
-  it('puts no two replicas into one zone where there are enough zones', (subject) => {
-    for (const zones of [3, 4, 5]) {
-      const members = suiteMembers(9).map(({ id }, i) => ({
-        id,
-        zone: `zone-${Math.floor((i * zones) / 9)}`,
-      }))
-      const zoneOf = new Map(members.map(({ id, zone }) => [id, zone]))
-      const partitioner = subject.create(members, { shards: SHARDS, replicas: 3 })
-      ownersOf(partitioner).forEach((owners, shard) => {
-        const used = new Set(owners.map((id) => zoneOf.get(id)))
-        checkEqual(used.size, owners.length, `zones of shard ${shard} on ${owners.join()}`)
-      })
-    }
-  })
+  it(
+    { name: 'puts no two replicas into one zone where there are enough zones', needs: 'zones' },
+    (subject) => {
+      for (const zones of [3, 4, 5]) {
+        const members = suiteMembers(9).map(({ id }, i) => ({
+          id,
+          zone: `zone-${Math.floor((i * zones) / 9)}`,
+        }))
+        const zoneOf = new Map(members.map(({ id, zone }) => [id, zone]))
+        const partitioner = subject.create(members, { shards: SHARDS, replicas: 3 })
+        ownersOf(partitioner).forEach((owners, shard) => {
+          const used = new Set(owners.map((id) => zoneOf.get(id)))
+          checkEqual(used.size, owners.length, `zones of shard ${shard} on ${owners.join()}`)
+        })
+      }
+    },
+  )
 }
 
 function changeChecks(it: Declare): void {
   const joiner: SuiteMember = { id: 'member-z' }
 
-  it('grows its version with each change and keeps the shard of every key', (subject) => {
-    const before = make(subject, 5)
-    const after = change(subject, before, { add: [joiner], remove: [] })
-    check(after.version > before.version, `version ${before.version} became ${after.version}`)
-    checkEqual(after.shards, before.shards, 'shards')
-    for (const key of plainKeys(200)) checkEqual(after.shardOf(key), before.shardOf(key), key)
-  })
+  it(
+    {
+      name: 'grows its version with each change and keeps the shard of every key',
+      needs: 'changes',
+    },
+    (subject) => {
+      const before = make(subject, 5)
+      const after = change(subject, before, { add: [joiner], remove: [] })
+      check(after.version > before.version, `version ${before.version} became ${after.version}`)
+      checkEqual(after.shards, before.shards, 'shards')
+      for (const key of plainKeys(200)) checkEqual(after.shardOf(key), before.shardOf(key), key)
+    },
+  )
 
-  it('stays as it was when another is made of it', (subject) => {
+  it({ name: 'stays as it was when another is made of it', needs: 'changes' }, (subject) => {
     const before = make(subject, 5)
     const [version, owners] = [before.version, JSON.stringify(ownersOf(before))]
     change(subject, change(subject, before, { add: [joiner], remove: [] }), {
@@ -275,7 +288,7 @@ function changeChecks(it: Declare): void {
     checkEqual(JSON.stringify(ownersOf(before)), owners, 'owners')
   })
 
-  it('uses members that came and never those that left', (subject) => {
+  it({ name: 'uses members that came and never those that left', needs: 'changes' }, (subject) => {
     const before = make(subject, 5)
     const grown = change(subject, before, { add: [joiner], remove: [] })
     check(ownersOf(grown).flat().includes('member-z'), 'member-z came and holds nothing')
@@ -284,7 +297,7 @@ function changeChecks(it: Declare): void {
     for (const owners of ownersOf(shrunk)) checkEqual(owners.length, 3, 'replicas after a removal')
   })
 
-  it('moves no more than the shares ask for', (subject) => {
+  it({ name: 'moves no more than the shares ask for', needs: 'minimalMovement' }, (subject) => {
     for (const members of [3, 5, 8]) {
       const before = make(subject, members)
       const grown = change(subject, before, { add: [joiner], remove: [] })

@@ -76,9 +76,8 @@ export interface PlacementCheck {
 }
 
 type Declare = (
-  name: string,
+  what: string | Pick<PlacementCheck, 'name' | 'needs'>,
   run: (subject: PlacementSubject) => void,
-  needs?: keyof PlacementPromises,
 ) => void
 
 /** Every check of a placement. */
@@ -86,7 +85,9 @@ export const placementChecks: readonly PlacementCheck[] = Object.freeze(allCheck
 
 function allChecks(): PlacementCheck[] {
   const checks: PlacementCheck[] = []
-  const declare: Declare = (name, run, needs) => checks.push({ name, run, needs })
+  const declare: Declare = (what, run) => {
+    checks.push({ ...(typeof what === 'string' ? { name: what, needs: undefined } : what), run })
+  }
   answerChecks(declare)
   balanceChecks(declare)
   movementChecks(declare)
@@ -186,7 +187,7 @@ function balanceChecks(it: Declare): void {
     check(peak <= subject.peakToMean, `the largest share is ${peak.toFixed(3)} of the mean`)
   })
 
-  it('gives members shares by weight', (subject) => {
+  it({ name: 'gives members shares by weight', needs: 'weights' }, (subject) => {
     const members = suiteMembers(6).map(({ id }, i) => ({ id, weight: i < 3 ? 1 : 2 }))
     const placement = subject.create(members)
     checkShares(placement, 'weights 1 and 2')
@@ -201,7 +202,7 @@ function balanceChecks(it: Declare): void {
 
 // Without the promise some more may move, but a change must not shuffle everything.
 function allowed({ supports }: PlacementSubject): number {
-  return supports.minimalMovement ? 0 : KEYS.length * 0.1
+  return supports.minimalMovement ? 0 : KEYS.length * 0.25
 }
 
 function needless(
@@ -242,28 +243,34 @@ function movementChecks(it: Declare): void {
     check(!countKeys(after).has(leaver), 'the member that left still owns keys')
   })
 
-  it('replaces one replica at most when a member joins', (subject) => {
-    const before = subject.create(suiteMembers(9))
-    const after = before.with({ add: ['member-z'] })
-    for (const key of KEYS.slice(0, 2000)) {
-      const old = before.preferenceList(key, 3)
-      const came = after.preferenceList(key, 3).filter((id) => !old.includes(id))
-      check(
-        came.length === 0 || (came.length === 1 && came[0] === 'member-z'),
-        `${key}: ${came.join()}`,
-      )
-    }
-  })
+  it(
+    { name: 'replaces one replica at most when a member joins', needs: 'minimalMovement' },
+    (subject) => {
+      const before = subject.create(suiteMembers(9))
+      const after = before.with({ add: ['member-z'] })
+      for (const key of KEYS.slice(0, 2000)) {
+        const old = before.preferenceList(key, 3)
+        const came = after.preferenceList(key, 3).filter((id) => !old.includes(id))
+        check(
+          came.length === 0 || (came.length === 1 && came[0] === 'member-z'),
+          `${key}: ${came.join()}`,
+        )
+      }
+    },
+  )
 
-  it('moves keys only to or from a member whose weight changes', (subject) => {
-    const before = subject.create(suiteMembers(8))
-    const heavier = before.with({ reweight: { 'member-c': 2 } })
-    const up = needless(before, heavier, ['member-c'])
-    check(up.needless <= allowed(subject), `${up.needless} keys moved between others`)
-    const down = needless(heavier, heavier.with({ reweight: { 'member-c': 0.5 } }), ['member-c'])
-    check(down.needless <= allowed(subject), `${down.needless} keys moved between others`)
-    check(up.moved > 0 && down.moved > 0, 'a change of weight moved nothing')
-  })
+  it(
+    { name: 'moves keys only to or from a member whose weight changes', needs: 'weights' },
+    (subject) => {
+      const before = subject.create(suiteMembers(8))
+      const heavier = before.with({ reweight: { 'member-c': 2 } })
+      const up = needless(before, heavier, ['member-c'])
+      check(up.needless <= allowed(subject), `${up.needless} keys moved between others`)
+      const down = needless(heavier, heavier.with({ reweight: { 'member-c': 0.5 } }), ['member-c'])
+      check(down.needless <= allowed(subject), `${down.needless} keys moved between others`)
+      check(up.moved > 0 && down.moved > 0, 'a change of weight moved nothing')
+    },
+  )
 }
 
 function snapshotChecks(it: Declare): void {
@@ -294,18 +301,24 @@ function snapshotChecks(it: Declare): void {
     checkEqual(next.fingerprint, placement.with({ add: ['member-y'] }).fingerprint, 'its successor')
   })
 
-  it('depends on its members alone, not on how they came together', (subject) => {
-    const members = suiteMembers(6)
-    const straight = subject.create(members)
-    const detour = subject
-      .create(members.slice(0, 2))
-      .with({ add: members.slice(4).map(({ id }) => id) })
-      .with({ add: ['member-z'], remove: ['member-a'] })
-      .with({ add: members.slice(2, 4).map(({ id }) => id) })
-      .with({ add: ['member-a'], remove: ['member-z'] })
-    checkEqual(detour.fingerprint, straight.fingerprint, 'fingerprint')
-    for (const key of KEYS.slice(0, 2000)) {
-      checkEqual(detour.preferenceList(key, 3), straight.preferenceList(key, 3), key)
-    }
-  })
+  it(
+    {
+      name: 'depends on its members alone, not on how they came together',
+      needs: 'historyIndependent',
+    },
+    (subject) => {
+      const members = suiteMembers(6)
+      const straight = subject.create(members)
+      const detour = subject
+        .create(members.slice(0, 2))
+        .with({ add: members.slice(4).map(({ id }) => id) })
+        .with({ add: ['member-z'], remove: ['member-a'] })
+        .with({ add: members.slice(2, 4).map(({ id }) => id) })
+        .with({ add: ['member-a'], remove: ['member-z'] })
+      checkEqual(detour.fingerprint, straight.fingerprint, 'fingerprint')
+      for (const key of KEYS.slice(0, 2000)) {
+        checkEqual(detour.preferenceList(key, 3), straight.preferenceList(key, 3), key)
+      }
+    },
+  )
 }
