@@ -245,18 +245,10 @@ export class RaftState {
   }
 
   /** How far a voter is known to hold the log durably; for quorum arithmetic. */
-  readonly matchOf = (id: NodeId): LogIndex => {
-    if (id === this.id) return this.log.stableIndex
-    const progress = this.progress.get(id)
-    return progress === undefined || progress.blank ? 0 : progress.match
-  }
+  readonly matchOf: (id: NodeId) => LogIndex = matchesOf(this)
 
   /** The latest round of heartbeats that a voter acknowledged; for quorum arithmetic. */
-  readonly roundOf = (id: NodeId): number => {
-    if (id === this.id) return this.round
-    const progress = this.progress.get(id)
-    return progress === undefined || progress.blank ? 0 : progress.round
-  }
+  readonly roundOf: (id: NodeId) => number = roundsOf(this)
 
   /** Reports an event of the protocol. Guard costly fields by `tracer.enabled`. */
   event(name: string, fields: LogFields): void {
@@ -266,5 +258,23 @@ export class RaftState {
   /** Marks a subtle branch as run. */
   mark(name: string): void {
     this.tracer.mark(name)
+  }
+}
+
+/** {@link RaftState.matchOf} of a state. */
+export function matchesOf(r: RaftState): (id: NodeId) => LogIndex {
+  return (id) => {
+    if (id === r.id) return r.log.stableIndex
+    const progress = r.progress.get(id)
+    return progress === undefined || progress.blank ? 0 : progress.match
+  }
+}
+
+/** {@link RaftState.roundOf} of a state. */
+export function roundsOf(r: RaftState): (id: NodeId) => number {
+  return (id) => {
+    if (id === r.id) return r.round
+    const progress = r.progress.get(id)
+    return progress === undefined || progress.blank ? 0 : progress.round
   }
 }
