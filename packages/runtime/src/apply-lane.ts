@@ -109,11 +109,26 @@ export function createApplyLane(
       return undefined
     }
     if (item.type === 'entries') return performEntries(item.entries)
-    return stateMachine.restore(item.bytes()).then(() => {
-      if (stopped) return
-      applied = item.snapshot.index
-      handlers.onInstalled(item.snapshot)
-    })
+    return stateMachine.restore(item.bytes()).then(
+      () => {
+        if (stopped) return
+        applied = item.snapshot.index
+        handlers.onInstalled(item.snapshot)
+      },
+      (error: unknown) => {
+        if (!skipToNextInstall()) throw error
+      },
+    )
+  }
+
+  /** A snapshot that a newer one replaced may be gone from storage: the newer one is restored instead. */
+  const skipToNextInstall = (): boolean => {
+    const next = queue.findIndex((item) => item.type === 'install')
+    if (next < 0) return false
+    const skipped = queue.splice(0, next)
+    // Entries in between are part of the newer snapshot; jobs still want to run.
+    queue.splice(1, 0, ...skipped.filter((item) => item.type === 'job'))
+    return true
   }
 
   const performEntries = (entries: readonly Entry[]): Promise<void> | undefined => {
