@@ -100,6 +100,9 @@ function partSection<State, Input, Output>(
   return [
     `<h2>${escaped(name)}</h2>`,
     ...explain(model, part).map((line) => `<p><code>${escaped(shortened(line, 2000))}</code></p>`),
+    ...(part.impossible === undefined
+      ? []
+      : ['<p><a href="#impossible">Go to the impossible step</a></p>']),
     `<div class="scroll">${renderSvg(model, part, options)}</div>`,
   ]
 }

@@ -13,7 +13,7 @@ export interface PictureOptions {
 }
 
 const columnWidth = 46
-const rowHeight = 40
+const rowHeight = 46
 const barHeight = 24
 const laneLabelWidth = 96
 const margin = 16
@@ -97,14 +97,14 @@ function lane(client: string | number, row: number, width: number): string {
 }
 
 function labelEnd(bar: Bar, words: string): number {
-  return x(bar.from) + 22 + shortened(words, 60).length * characterWidth
+  return x(bar.from) + 8 + shortened(words, 60).length * characterWidth
 }
 
 function drawBar(bar: Bar, words: string): string {
   const top = y(bar.row) + (rowHeight - barHeight) / 2
   const left = x(bar.from)
   const width = Math.max(8, x(bar.to) - left)
-  const room = Math.max(3, Math.floor((width - 26) / characterWidth))
+  const room = Math.max(3, Math.floor((width - 10) / characterWidth))
   // An impossible step is read in full, even where its bar is short.
   const label = bar.role === 'impossible' ? shortened(words, 60) : shortened(words, room)
   const story = {
@@ -114,15 +114,15 @@ function drawBar(bar: Bar, words: string): string {
     later: 'no place in the order',
   }[bar.role]
   return (
-    `<g class="${bar.role}${bar.pending ? ' pending' : ''}"><title>${escaped(`${words} (${story})`)}</title>` +
+    `<g${bar.role === 'impossible' ? ' id="impossible"' : ''} class="${bar.role}${bar.pending ? ' pending' : ''}"><title>${escaped(`${words} (${story})`)}</title>` +
     `<rect x="${left}" y="${top}" width="${width}" height="${barHeight}" rx="3"/>` +
-    `<text x="${left + 20}" y="${top + 16}">${escaped(label)}</text></g>`
+    `<text x="${left + 5}" y="${top + 14}">${escaped(label)}</text></g>`
   )
 }
 
 function pointOf(bar: Bar): { readonly px: number; readonly py: number } | undefined {
   if (bar.point === undefined) return undefined
-  return { px: x(bar.point.at) + 10, py: y(bar.row) + rowHeight / 2 }
+  return { px: x(bar.point.at) + 10, py: y(bar.row) + (rowHeight + barHeight) / 2 }
 }
 
 function drawOrder({ bars }: Layout): string {
