@@ -17,7 +17,7 @@ import type {
   PlacementJson,
   PlacementSupport,
 } from './placement.ts'
-import { arcLengths, mergePoints, noPoints, pointAt, sortKeys } from './points.ts'
+import { arcLengths, mergePoints, noPoints, pointAt, POINTS_MAX, sortKeys } from './points.ts'
 import type { Points } from './points.ts'
 import { Picker } from './preference.ts'
 import { shardTable } from './shard-table.ts'
@@ -151,6 +151,7 @@ function ringOf(options: HashRingOptions): HashRing {
 }
 
 function withMembers(parts: RingParts, members: readonly Member[], version: number): RingParts {
+  checkPoints(members, parts.virtualNodes)
   const before = indexById(parts.members)
   const kept = members.filter((member) => {
     const old = before.get(member.id)
@@ -175,6 +176,12 @@ function withMembers(parts: RingParts, members: readonly Member[], version: numb
     present = next
   }
   return { ...parts, members, version, points }
+}
+
+function checkPoints(members: readonly Member[], virtualNodes: number): void {
+  const count = members.reduce((sum, member) => sum + tokenCount(member, virtualNodes), 0)
+  if (count <= POINTS_MAX) return
+  throw new QuorateError('LIMIT_EXCEEDED', `${count} points are more than ${POINTS_MAX}`)
 }
 
 function renumbering(from: readonly Member[], to: readonly Member[]): Int32Array {

@@ -11,7 +11,7 @@ import type { TableProblem } from './replica-table.ts'
 import { partsOf, renumber, saltsOf } from './shard-table.ts'
 import type { ShardTable, TableParts } from './shard-table.ts'
 import type { ZoneViolation } from './shard-report.ts'
-import { costSequence, ZoneCounts, zoneMap } from './zones.ts'
+import { ZoneCounts, zoneMap } from './zones.ts'
 import type { ZoneMap } from './zones.ts'
 
 /** One replica that moves. */
@@ -196,8 +196,8 @@ function byId(members: readonly Member[], price: Int32Array): ReadonlyMap<NodeId
 
 // Whether every shard is spread over zones as well as it can be.
 function isBest(parts: TableParts, zones: ZoneMap): boolean {
-  const { rows, members, shards, replicas } = parts
-  const costs = costSequence(zones, members.length, replicas)
+  const { rows, shards, replicas } = parts
+  const costs = zones.root.costs.slice(0, replicas)
   if (rows.width !== costs.length) return false
   const least = costs.reduce((sum, cost) => sum + cost, 0)
   for (let shard = 0; shard < shards; shard++) {

@@ -1,15 +1,13 @@
 // Chooses replicas from members in order of preference, so that they spread over zones: the
 // first in the order that shares no more zones than it must.
-import { costSequence, ZoneCounts } from './zones.ts'
+import { ZoneCounts } from './zones.ts'
 import type { ZoneMap } from './zones.ts'
 
 /** Picks members one after another. Reusable: {@link Picker.start} begins a new list. */
 export class Picker {
   readonly #zones: ZoneMap
-  readonly #members: number
   readonly #counts: ZoneCounts
   readonly #seen: Uint32Array
-  #costs: readonly number[] = []
   #round = 0
   #n = 0
   #passed: number[] = []
@@ -19,7 +17,6 @@ export class Picker {
   /** Prepares to pick from `members` members. */
   constructor(zones: ZoneMap, members: number) {
     this.#zones = zones
-    this.#members = members
     this.#counts = new ZoneCounts(zones)
     this.#seen = new Uint32Array(members)
   }
@@ -27,18 +24,12 @@ export class Picker {
   /** Begins a list of at most `n` members. Returns how many there will be. */
   start(n: number): number {
     for (const member of this.picked) this.#counts.add(member, -1)
-    const room = Math.min(n, this.#zones.root.capacity)
-    if (this.#costs.length < room) this.#costs = costSequence(this.#zones, this.#members, room)
+    const room = Math.min(n, this.#zones.root.costs.length)
     this.#n = room
     this.#round++
     this.#passed = []
     this.picked = []
     return room
-  }
-
-  /** Whether `member` was offered since the start. */
-  seen(member: number): boolean {
-    return this.#seen[member] === this.#round
   }
 
   /** Offers the next member in order; returns whether the list is complete. */
@@ -62,7 +53,7 @@ export class Picker {
   }
 
   #take(member: number): boolean {
-    if (this.#counts.cost(member) !== this.#costs[this.picked.length]) return false
+    if (this.#counts.cost(member) !== this.#zones.root.costs[this.picked.length]) return false
     this.#counts.add(member, 1)
     this.picked.push(member)
     return true

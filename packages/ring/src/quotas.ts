@@ -59,20 +59,14 @@ function divide(node: ZoneNode, total: number, shards: number, share: Float64Arr
   node.children.forEach((child, i) => divide(child, parts[i]!, shards, share))
 }
 
-// The evenest way to put `count` replicas of one shard below the children fills all of them up to
-// some height; only the last layer is a choice.
+// The best way to put `count` replicas of one shard below the children takes the cheapest places
+// first; only among those that cost as much as the last one is there a choice.
 function bounds(children: readonly ZoneNode[], count: number): readonly [number[], number[]] {
-  let height = 0
-  let held = 0
-  while (held < count) {
-    height++
-    const next = children.reduce((sum, child) => sum + Math.min(child.capacity, height), 0)
-    if (next === held) break
-    held = next
-  }
+  const costs = children.flatMap((child) => child.costs).sort((a, b) => a - b)
+  const last = costs[count - 1] ?? (count === 0 ? -1 : Infinity)
   return [
-    children.map((child) => Math.max(0, Math.min(child.capacity, height - 1))),
-    children.map((child) => Math.min(child.capacity, height)),
+    children.map((child) => child.costs.filter((cost) => cost < last).length),
+    children.map((child) => child.costs.filter((cost) => cost <= last).length),
   ]
 }
 

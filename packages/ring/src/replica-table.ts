@@ -6,7 +6,7 @@ import type { Assignment, ExchangeRule } from './assignment.ts'
 import { level, settle } from './exchange.ts'
 import { mix32 } from './hash.ts'
 import { leaderQuotas, replicaQuotas } from './quotas.ts'
-import { costSequence, ZoneCounts } from './zones.ts'
+import { ZoneCounts } from './zones.ts'
 import type { ZoneMap } from './zones.ts'
 
 /** Rows of members, `width` to a shard, the leader first. */
@@ -57,7 +57,7 @@ export function zoneRule(zones: ZoneMap, width: number): ExchangeRule {
 export function replicaAssignment(problem: TableProblem, owners?: Uint16Array): Assignment {
   const { shards, zones, before, weights } = problem
   const members = weights.length
-  const width = Math.min(problem.replicas, zones.root.capacity)
+  const width = Math.min(problem.replicas, zones.root.costs.length)
   const rows = owners ?? new Uint16Array(shards * width).fill(NONE)
   const load = new Int32Array(members)
   for (const member of rows) if (member !== NONE) load[member]!++
@@ -80,7 +80,7 @@ export function replicaAssignment(problem: TableProblem, owners?: Uint16Array): 
 export function solveTable(problem: TableProblem): Rows {
   const a = replicaAssignment(problem)
   if (a.width > 0) {
-    const costs = costSequence(problem.zones, a.members, a.width)
+    const costs = problem.zones.root.costs
     const share = replicaQuotas(problem.zones.root, a.members, a.shards, a.width).share
     for (let shard = 0; shard < a.shards; shard++) keepRow(a, problem, costs, shard)
     for (let shard = 0; shard < a.shards; shard++) fillRow(a, problem, costs, share, shard)

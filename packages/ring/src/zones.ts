@@ -17,8 +17,12 @@ const COUNT_MAX = (1 << COUNT_BITS) - 1
 export interface ZoneNode {
   /** The sum of the weights below. */
   readonly weight: number
-  /** The most replicas of one shard that can stand below. */
-  readonly capacity: number
+  /**
+   * What each further replica of one shard below costs, for the cheapest choice of members: how
+   * many share its zone at each level, the outermost in the highest bits. As long as there is
+   * room, and never falling.
+   */
+  readonly costs: readonly number[]
   /** The index of the member, or -1 where this is a zone. */
   readonly member: number
   /** The zones or members directly below. */
@@ -97,7 +101,7 @@ function zoneNode(
   if (level === levels) {
     children = within.map((member) => ({
       weight: members[member]!.weight,
-      capacity: 1,
+      costs: [0],
       member,
       children: [],
     }))
@@ -113,13 +117,26 @@ function zoneNode(
       zoneNode(members, group, level + 1, levels, zoneOf, hard),
     )
   }
-  const sum = children.reduce((total, child) => total + child.capacity, 0)
   return {
     weight: children.reduce((total, child) => total + child.weight, 0),
-    capacity: level > 0 && hard[level - 1] === true ? Math.min(1, sum) : sum,
+    costs: costsOf(children, level, levels, hard[level - 1] === true),
     member: -1,
     children,
   }
+}
+
+function costsOf(
+  children: readonly ZoneNode[],
+  level: number,
+  levels: number,
+  alone: boolean,
+): readonly number[] {
+  const costs = children.flatMap((child) => child.costs).sort((a, b) => a - b)
+  // The root is no zone: replicas that only share the whole share nothing.
+  if (level === 0) return costs
+  const shift = COUNT_BITS * (levels - level)
+  const own = costs.map((cost, i) => cost | (Math.min(i, COUNT_MAX) << shift))
+  return alone ? own.slice(0, 1) : own
 }
 
 /** Counts the members of one set by zone, to tell what another member would share. */
@@ -155,31 +172,4 @@ export class ZoneCounts {
     }
     return cost
   }
-}
-
-/**
- * The cost of each member that is added in turn to an empty set, always one of the cheapest: the
- * same sequence for every choice among equals. Shorter than `n` where no more members fit.
- */
-export function costSequence(zones: ZoneMap, members: number, n: number): readonly number[] {
-  const counts = new ZoneCounts(zones)
-  const left = new Set(Array.from({ length: members }, (_, index) => index))
-  const sequence: number[] = []
-  while (sequence.length < n && left.size > 0) {
-    let best = -1
-    let bestCost = Infinity
-    for (const member of left) {
-      const cost = counts.cost(member)
-      if (cost < bestCost) {
-        best = member
-        bestCost = cost
-        if (cost === 0) break
-      }
-    }
-    if (best < 0) break
-    counts.add(best, 1)
-    left.delete(best)
-    sequence.push(bestCost)
-  }
-  return sequence
 }
