@@ -230,20 +230,19 @@ export class Search<State, Input, Output> {
     record[0] = this.#state
     record[1] = this.#pendingSet
     if (!this.timeline.expires) return this.#trail.writePlaced(record, 2)
-    // What has expired matters no more, used or not: only how many have, and which others are used.
+    // What has expired matters no more, used or not. Which have follows from the rest: the latest
+    // call is that of a completed operation, or of an optional one that is used and not expired.
     const { completed, operations } = this.timeline
     let set = emptySet
-    let expired = 0
     for (let i = completed; i < operations.length; i++) {
-      if (this.#trail.isExpired(i)) expired += 1
-      else if (this.#trail.isPlaced(i)) set = this.#pendingSets.with(set, i - completed)
+      if (this.#trail.isExpired(i) || !this.#trail.isPlaced(i)) continue
+      set = this.#pendingSets.with(set, i - completed)
       if (set === -1) {
         this.status = 'out-of-memory'
         return 0
       }
     }
     record[1] = set
-    record[2] = expired
-    return this.#trail.writePlaced(record, 3)
+    return this.#trail.writePlaced(record, 2)
   }
 }
