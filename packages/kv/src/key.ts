@@ -12,7 +12,8 @@ export function keyBytes(key: Key): Uint8Array {
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new TypeError(`a key must be a string or a Uint8Array, got ${typeof key}`)
   }
-  const bytes = boundBytes(key, 'a key')
+  // The caller may do with its bytes what it likes as soon as the call has returned.
+  const bytes = typeof key === 'string' ? boundBytes(key, 'a key') : new Uint8Array(key)
   checkKeyLength(bytes.length)
   return bytes
 }
@@ -74,7 +75,8 @@ export function rawKeyBytes(key: RawKey): Uint8Array {
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 0xff) length--
-  const end = prefix.slice(0, length)
+  // Not `slice`, which in Node's own kind of bytes is a view.
+  const end = new Uint8Array(prefix.subarray(0, length))
   if (length > 0) end[length - 1] = (end[length - 1] as number) + 1
   return end
 }

@@ -216,7 +216,9 @@ describe('decoders', () => {
       } catch (thrown) {
         refused++
         if (!isQuorateError(thrown)) {
-          throw new Error(`${name}, seed ${seed}, input ${at}: [${input}]`, { cause: thrown })
+          throw new Error(`${name}, seed ${seed}, input ${at}: [${input.join()}]`, {
+            cause: thrown,
+          })
         }
       }
     }

@@ -13,7 +13,7 @@ describe('a store of three hosts', () => {
     client = await cluster.client()
   })
   afterAll(async () => {
-    await cluster[Symbol.asyncDispose]()
+    await cluster.close()
   })
 
   test('what one host puts, every other and a client get', async () => {

@@ -223,6 +223,8 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     this.#routes = routes
     this.#router = router
     this.#partitioner = partitioner
+    // The first host may not know the addresses of all others before it has asked them.
+    if (this.#isIncomplete(welcome.map)) this.#refresh()
   }
 
   get lifecycle(): Lifecycle {
@@ -256,11 +258,16 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
   #send(to: NodeId, request: KvRequest, respond: (reply: KvReply) => void): void {
     const direct = this.#links.to(to)
     if (direct?.open === true) return direct.send(request, '', respond)
+    direct?.dial()
     // A host whose address nobody knows, or that this client cannot reach, is reached by another.
     const other = this.#links.any()
     if (other !== undefined) return other.send(request, to, respond)
     if (direct !== undefined) return direct.send(request, '', respond)
     respond(errorReply(0, new QuorateError('UNAVAILABLE', 'no host can be reached')))
+  }
+
+  #isIncomplete({ shards, addresses }: ClusterMap): boolean {
+    return shards.some(({ members }) => members.some((host) => !addresses.has(host)))
   }
 
   /** Fetches the map, one request at a time and not without a pause. */

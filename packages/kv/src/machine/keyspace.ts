@@ -176,9 +176,12 @@ function relates(difference: number, relation: Relation): boolean {
   }
 }
 
-/** The value in memory of its own size: a view would keep a whole frame from being freed. */
+/**
+ * The value in memory of its own size: a view would keep a whole frame from being freed. Not by
+ * `slice`, which in Node's own kind of bytes is a view too.
+ */
 function own(value: Uint8Array): Uint8Array {
-  return value.slice()
+  return new Uint8Array(value)
 }
 
 /** The safe integer that the bytes write in decimal, in the one way that {@link digits} has. */

@@ -192,7 +192,7 @@ class SnapshotReading {
       this.#last = key
       const version = reader.varint()
       const expiresMs = reader.varint()
-      const value = reader.bytes().slice()
+      const value = new Uint8Array(reader.bytes())
       if (value.length > kvLimits.valueBytesMax) throw malformed('a value that is too long')
       if (version < 1 || version > revision) throw malformed('a version out of range')
       this.#entries.push([key, { value, version, expiresMs }])
@@ -215,7 +215,7 @@ class SnapshotReading {
         if (session === undefined || seq < session.floor || session.answers.has(seq)) {
           throw malformed('an answer out of place')
         }
-        session.answers.set(seq, reader.bytes().slice())
+        session.answers.set(seq, new Uint8Array(reader.bytes()))
         this.#answers++
       } else {
         throw malformed('an unknown item of a session')

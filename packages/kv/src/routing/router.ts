@@ -80,6 +80,7 @@ class ShardRouter implements Router {
   /** The newest revision of each shard that was seen here, for reads of one's own writes. */
   readonly #seen = new Map<ShardId, number>()
   readonly #callsMax: number
+  #underWay = 0
   #closed = false
 
   constructor(context: RouterContext) {
@@ -100,7 +101,7 @@ class ShardRouter implements Router {
   }
 
   get calls(): number {
-    return this.#deadlines.size
+    return this.#underWay
   }
 
   transact(
@@ -211,7 +212,9 @@ class ShardRouter implements Router {
     return new Promise<T>((resolve, reject) => {
       const refused = this.#refusal()
       if (refused !== undefined) return reject(refused)
+      this.#underWay++
       new RoutedCall<T>(this.#calls, spec, options, (error, value) => {
+        this.#underWay--
         finished?.()
         if (error === undefined) resolve(value as T)
         else reject(error)
@@ -221,7 +224,7 @@ class ShardRouter implements Router {
 
   #refusal(): QuorateError | undefined {
     if (this.#closed) return new QuorateError('CLOSED', 'the store is closed')
-    if (this.#deadlines.size < this.#callsMax) return undefined
+    if (this.#underWay < this.#callsMax) return undefined
     const message = `more than ${this.#callsMax} calls are under way`
     return new QuorateError('LIMIT_EXCEEDED', message, { retryable: true })
   }

@@ -18,6 +18,7 @@ const WATCHES_MAX = 8_192
 const WATCH_CHANGES_MAX = 2_048
 const WATCH_BYTES_MAX = 524_288
 const TICK_RETRY_MS = 500
+const TICK_MAX_MS = 60_000
 
 /** What a shard's replica needs of its store. */
 export interface ShardReplicaContext {
@@ -46,6 +47,8 @@ export class ShardReplica {
   readonly #context: ShardReplicaContext
   readonly #waits: AppliedWaits
   #tick: Timer | undefined
+  /** The log time for which the timer is set, infinity where none is. */
+  #tickMs = Number.POSITIVE_INFINITY
   #closed = false
   readonly #stopApplied: () => void
 
@@ -207,31 +210,32 @@ export class ShardReplica {
   /** A leader lets time pass in the log where keys are due and nobody writes. */
   #scheduleTick(): void {
     const { nextExpiryMs } = this.machine
-    if (this.#tick !== undefined || this.#closed || nextExpiryMs === Number.POSITIVE_INFINITY)
-      return
+    // A key that is due before the one that the timer was set for brings it forward.
+    if (this.#closed || nextExpiryMs >= this.#tickMs) return
+    this.#tick?.cancel()
+    this.#tickMs = nextExpiryMs
     const delay = nextExpiryMs - this.#context.logTime.now()
-    this.#tick = this.#context.clock.setTimer(Math.min(Math.max(1, delay), 60_000), () =>
+    this.#tick = this.#context.clock.setTimer(Math.min(Math.max(1, delay), TICK_MAX_MS), () =>
       this.#proposeTick(),
     )
   }
 
   #proposeTick(): void {
-    this.#tick = undefined
-    const timeMs = this.#context.logTime.now()
     const { machine, replica } = this
-    const leads = replica.consensus().role === 'leader'
-    if (machine.nextExpiryMs > timeMs) return this.#scheduleTick()
+    const timeMs = this.#context.logTime.now()
+    const wait = (): void => {
+      this.#tickMs = Number.POSITIVE_INFINITY
+      this.#scheduleTick()
+    }
+    if (machine.nextExpiryMs > timeMs) return wait()
     const again = (): void => {
       if (this.#closed) return
-      this.#tick ??= this.#context.clock.setTimer(TICK_RETRY_MS, () => this.#proposeTick())
+      this.#tick = this.#context.clock.setTimer(TICK_RETRY_MS, () => this.#proposeTick())
     }
-    if (!leads) return again()
+    // Whoever leads does it; should leadership come here, this replica looks again.
+    if (replica.consensus().role !== 'leader') return again()
     const { shard, epoch } = machine
-    replica.propose(encodeCommand({ type: 'tick', shard, epoch, timeMs })).then(
-      () => this.#scheduleTick(),
-      // Another leader will do it; until then this one looks again.
-      again,
-    )
+    replica.propose(encodeCommand({ type: 'tick', shard, epoch, timeMs })).then(wait, again)
   }
 
   #epochError(): QuorateError {

@@ -30,7 +30,7 @@ export interface TestHost {
 }
 
 /** A cluster of one process. */
-export interface TestCluster extends AsyncDisposable {
+export interface TestCluster {
   readonly network: MemoryNetwork
   readonly hosts: ReadonlyMap<string, TestHost>
   readonly ids: readonly string[]
@@ -41,6 +41,7 @@ export interface TestCluster extends AsyncDisposable {
   client(addresses?: readonly string[], name?: string): Promise<KvClient>
   /** The host that leads a shard, once there is one that all running hosts agree on. */
   leader(shard: number): Promise<string>
+  close(): Promise<void>
 }
 
 /** Starts a cluster. */
@@ -125,7 +126,7 @@ class Cluster implements TestCluster {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()))
     for (const { server, kv, host } of this.hosts.values()) {
       await server.close()
