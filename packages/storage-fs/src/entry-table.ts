@@ -14,6 +14,8 @@ export class EntryTable {
   #start = 0
   #count = 0
   #first: LogIndex
+  /** From this index on, positions only grow. */
+  #sortedFrom: LogIndex = 0
   readonly #faulty = new Set<LogIndex>()
 
   constructor(first: LogIndex) {
@@ -118,7 +120,18 @@ export class EntryTable {
     this.#positions[slot] = position
     this.#sizes[slot] = size
     this.#kinds[slot] = kind
+    this.#sortedFrom = Math.max(this.#sortedFrom, index + 1)
     this.#faulty.delete(index)
+  }
+
+  /** The indexes of entries that lie before a position of the log, in order. */
+  before(position: number): readonly LogIndex[] {
+    const found: LogIndex[] = []
+    for (let index = this.#first; index <= this.last; index++) {
+      if (this.position(index) < position) found.push(index)
+      else if (index >= this.#sortedFrom) break
+    }
+    return found
   }
 
   /** Marks an entry as unreadable. */

@@ -224,9 +224,18 @@ export function payloadIsSound(bytes: Uint8Array, record: RecordView): boolean {
   return isZero(bytes, end, start + aligned(record.payloadBytes))
 }
 
+const ZEROS = Buffer.alloc(65_536)
+
 /** Whether all bytes of a stretch are zero. */
 export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false
+  if (to - from < 64) {
+    for (let at = from; at < to; at++) if (bytes[at] !== 0) return false
+    return true
+  }
+  for (let at = from; at < to; at += ZEROS.length) {
+    const part = bytes.subarray(at, Math.min(at + ZEROS.length, to))
+    if (ZEROS.compare(part, 0, part.length, 0, part.length) !== 0) return false
+  }
   return true
 }
 

@@ -229,6 +229,7 @@ export class FsLog implements LogStorage {
       at += RECORD_HEADER_BYTES + aligned(record.payload.length)
     }
     if (pending.batch.snapshot !== undefined) this.#home.snapshotReplaced(image)
+    if (pending.batch.compactTo !== undefined) this.#home.journal.expectGarbage()
     this.#settle()
   }
 

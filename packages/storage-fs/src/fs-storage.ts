@@ -306,6 +306,7 @@ class DirectoryStorage implements FsStorage {
         journal.groups.byNumber.delete(image.number)
         journal.forgetHardState(image.number)
         this.#images.delete(id)
+        journal.expectGarbage()
       })
       pruneSnapshots(this.#platform.fs, this.directory, image.number, [])
     } finally {

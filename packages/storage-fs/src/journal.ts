@@ -2,6 +2,7 @@
 // and answers once the disk has it. All groups share it, and so one sync serves all of them.
 import type { Clock, Timer } from '@quorate/core'
 import { QuorateError, defined } from '@quorate/core'
+import { applyMove, moveRecords, planCollection } from './collection.ts'
 import type { RecordDraft } from './frame.ts'
 import { frameBytes, segmentSeed, writeFrame } from './frame.ts'
 import type { Fs, FsFile } from './fs.ts'
@@ -93,6 +94,7 @@ export class Journal {
   /** Set while the writer must not go on: a segment is being changed. */
   #paused = false
   #idleTimer: Timer | undefined
+  #collectWhenIdle = false
   readonly #whenIdle: (() => void)[] = []
 
   constructor(context: JournalContext, log: RecoveredLog) {
@@ -205,10 +207,14 @@ export class Journal {
   #makeRoom(): void {
     const records = defined(this.#drafts, 'the first write in turn has its records')
     const bytes = frameBytes(records)
-    this.#paused = true
     const fits = this.#offset + bytes + 2 * FRAME_HEADER_BYTES <= this.#segmentSize
-    const change = fits ? this.#writeApart(bytes, records) : this.#rotate(bytes)
-    change.then(
+    this.#exclusively(() => (fits ? this.#writeApart(records) : this.#rotate(bytes)))
+  }
+
+  /** Changes the segments, while nothing is under way and nothing new begins. */
+  #exclusively(change: () => Promise<void>): void {
+    this.#paused = true
+    change().then(
       () => {
         this.#paused = false
         this.#pump()
@@ -222,23 +228,71 @@ export class Journal {
   }
 
   /** A frame larger than the ring goes to the disk by itself. */
-  async #writeApart(bytes: number, records: readonly RecordDraft[]): Promise<void> {
-    const buffer = new Uint8Array(bytes)
-    const { file, header } = this.#current
-    const at = this.#offset
-    this.#frame(new DataView(buffer.buffer), buffer, 0, 0, records)
+  async #writeApart(records: readonly RecordDraft[]): Promise<void> {
     const write = defined(this.#queue.shift(), 'a write is in turn')
     this.#drafts = undefined
-    await this.#pipe.run([
-      { op: 'write', file, bytes: buffer, position: at },
-      { op: 'datasync', file },
-      { op: 'target', file, position: at + bytes },
-    ])
-    this.#offset += bytes
-    this.#origin += bytes
-    write.apply(positionAt(header, at), records)
-    this.#context.events.synced(1, bytes, 0)
+    this.#inFlight.push({ write, records, position: 0, count: 0 })
+    const [position] = await this.#writeDirectly([records])
+    this.#inFlight = []
+    write.apply(defined(position, 'a frame has a position'), records)
     this.#answer([write])
+  }
+
+  /** Writes frames around the ring, while nothing is under way. Returns where they stand. */
+  async #writeDirectly(frames: readonly (readonly RecordDraft[])[]): Promise<readonly number[]> {
+    const bytes = frames.reduce((sum, records) => sum + frameBytes(records), 0)
+    const buffer = new Uint8Array(bytes)
+    const view = new DataView(buffer.buffer)
+    const { file, header } = this.#current
+    const start = this.#offset
+    const positions: number[] = []
+    for (const records of frames) {
+      positions.push(positionAt(header, this.#offset))
+      this.#frame(view, buffer, this.#offset - start, 0, records)
+      this.#offset += frameBytes(records)
+    }
+    await this.#pipe.run([
+      { op: 'write', file, bytes: buffer, position: start },
+      { op: 'datasync', file },
+      { op: 'target', file, position: this.#offset },
+    ])
+    // The count of the pipe does not move: what it calls durable starts after these from now on.
+    this.#origin += bytes
+    this.#context.events.synced(frames.length, bytes, 0)
+    return positions
+  }
+
+  /** Rewrites what is still needed of the oldest segments, and removes them, while it pays. */
+  async #collect(): Promise<void> {
+    for (let rounds = 0; rounds < 8; rounds++) {
+      const plan = planCollection(
+        this.groups,
+        this.segments,
+        positionAt(this.#current.header, this.#offset),
+      )
+      if (plan === undefined) return
+      const drafts: RecordDraft[][] = []
+      for (const move of plan.moves) {
+        const frames = moveRecords(move, (position) => this.locate(position))
+        // An entry that cannot be read stays where it is, and so does its segment.
+        if (frames === undefined) return
+        drafts.push(...frames)
+      }
+      const bytes = drafts.reduce((sum, records) => sum + frameBytes(records), 0)
+      if (this.#offset + bytes + 2 * FRAME_HEADER_BYTES > this.#segmentSize) return
+      const positions = await this.#writeDirectly(drafts)
+      drafts.forEach((records, at) => applyMove(this.groups, records, positions[at] as number))
+      await this.#removeOldest()
+    }
+  }
+
+  async #removeOldest(): Promise<void> {
+    const oldest = defined(this.segments.shift(), 'a segment is there to be removed')
+    oldest.file.close()
+    await this.#pipe.background([
+      { op: 'unlink', path: oldest.path },
+      { op: 'syncDir', path: `${this.#context.directory}/${LOG_DIRECTORY}` },
+    ])
   }
 
   async #rotate(frame: number): Promise<void> {
@@ -276,6 +330,7 @@ export class Journal {
     this.#spares.prepare()
     this.#context.events.space(true)
     this.#context.events.rotated()
+    await this.#collect()
   }
 
   /** A frame without records at the end of what is written, durable. */
@@ -319,6 +374,16 @@ export class Journal {
     if (!this.#meta.busy) this.#writeMeta()
   }
 
+  async #collectOnce(): Promise<void> {
+    this.#collectWhenIdle = false
+    await this.#collect()
+  }
+
+  /** Something was removed from the log: see, once it is quiet, whether segments can go. */
+  expectGarbage(): void {
+    this.#collectWhenIdle = true
+  }
+
   /** Writes the second place of hard states, and then answers what waited for it. */
   #writeMeta(): void {
     const count = this.#unanswered.length
@@ -329,6 +394,7 @@ export class Journal {
         if (this.#unanswered.some(({ hardState }) => hardState)) return this.#writeMeta()
         for (const { resolve } of this.#unanswered.splice(0)) resolve()
         this.#settleIdle()
+        if (this.idle && this.#collectWhenIdle) this.#exclusively(() => this.#collectOnce())
       },
       (error: unknown) => this.#fail(error, 'a write of the hard states failed'),
     )

@@ -5,7 +5,7 @@ import { SEGMENT_HEADER_BYTES } from './layout.ts'
 /** Options of {@link fsStorage}. */
 export interface FsStorageOptions {
   /**
-   * Bytes of one segment of the log, 65,536 to 1,073,741,824. Each is filled with zeros before it
+   * Bytes of one segment of the log, 16,384 to 1,073,741,824. Each is filled with zeros before it
    * is used, so that a write neither changes the file's size nor runs out of space. Default
    * 33,554,432 (32 MiB).
    */
@@ -46,7 +46,7 @@ export function resolveOptions(options: FsStorageOptions): ResolvedOptions {
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(resolved, name))
   if (unknown !== undefined)
     throw new QuorateError('INVALID_OPTIONS', `unknown option "${unknown}"`)
-  range('segmentBytes', resolved.segmentBytes, 16 * SEGMENT_HEADER_BYTES, 1_073_741_824)
+  range('segmentBytes', resolved.segmentBytes, 4 * SEGMENT_HEADER_BYTES, 1_073_741_824)
   range('lowWaterBytes', resolved.lowWaterBytes, 0, Number.MAX_SAFE_INTEGER)
   range('markerIdleMs', resolved.markerIdleMs, 0, 86_400_000)
   range('ringBytes', resolved.ringBytes, 4096, 1_073_741_824)

@@ -108,14 +108,14 @@ export function writeChunk(
 
 /** Chunk number `at`, checked; `undefined` where it is not there or damaged. */
 function readChunk(file: FsFile, owner: SnapshotFileOwner, at: number): Uint8Array | undefined {
-  const bytes = new Uint8Array(CHUNK_HEADER_BYTES + CHUNK_BYTES)
-  const got = readFully(file, bytes, chunkOffset(at))
-  if (got < CHUNK_HEADER_BYTES) return undefined
-  const view = new DataView(bytes.buffer)
+  const header = new Uint8Array(CHUNK_HEADER_BYTES)
+  if (readFully(file, header, chunkOffset(at)) < CHUNK_HEADER_BYTES) return undefined
+  const view = new DataView(header.buffer)
   const length = view.getUint32(0, true)
-  if (length === 0 || length > CHUNK_BYTES || CHUNK_HEADER_BYTES + length > got) return undefined
-  const chunk = bytes.subarray(CHUNK_HEADER_BYTES, CHUNK_HEADER_BYTES + length)
-  const crc = crc32c(chunk, crc32c(bytes, chunkSeed(owner.store, owner.group, at), 0, 4))
+  if (length === 0 || length > CHUNK_BYTES) return undefined
+  const chunk = new Uint8Array(length)
+  if (readFully(file, chunk, chunkOffset(at) + CHUNK_HEADER_BYTES) < length) return undefined
+  const crc = crc32c(chunk, crc32c(header, chunkSeed(owner.store, owner.group, at), 0, 4))
   return crc === view.getUint32(4, true) ? chunk : undefined
 }
 

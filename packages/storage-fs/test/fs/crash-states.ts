@@ -1,0 +1,40 @@
+// Which combinations of effects to try: all of them where they are few; otherwise every prefix,
+// every state that lacks one or has only one, pairs, and random ones.
+import type { Random } from '@quorate/core'
+import type { Effect, MemoryFs } from './memory-fs.ts'
+
+/** Calls `visit` with each crash state of the file system as it is now, and returns how many there were. */
+export function forEachCrashState(
+  fs: MemoryFs,
+  random: Random,
+  exhaustiveMax: number,
+  visit: (state: MemoryFs) => void,
+): number {
+  const effects = fs.effects
+  let count = 0
+  const one = (survived: readonly Effect[], garbage?: Random): void => {
+    count++
+    visit(fs.afterCrash(survived, garbage))
+  }
+  if (effects.length <= exhaustiveMax) {
+    for (let mask = 0; mask < 2 ** effects.length; mask++) {
+      one(effects.filter((_, at) => (mask >>> at) & 1))
+    }
+    return count
+  }
+  for (let end = 0; end <= effects.length; end++) one(effects.slice(0, end), random)
+  effects.forEach((_, at) => one(effects.toSpliced(at, 1)))
+  effects.forEach((effect) => one([effect]))
+  for (let pair = 0; pair < 64; pair++) {
+    const [a, b] = [random.below(effects.length), random.below(effects.length)]
+    one(effects.filter((_, at) => at === a || at === b))
+  }
+  for (let draw = 0; draw < 128; draw++) {
+    const share = random.fraction()
+    one(
+      effects.filter(() => random.fraction() < share),
+      draw % 2 === 0 ? random : undefined,
+    )
+  }
+  return count
+}
