@@ -87,7 +87,9 @@ export class Clients {
     const sequence = ++client.sequence
     const operation = workload.next(random, client.id, sequence)
     const group = pick(random, groups)
-    const host = hosts.find(({ id }) => id === client.leaderOf(group)) ?? pick(random, hosts)
+    const led = hosts.find(({ id }) => id === client.leaderOf(group))
+    // Now and then a host that does not lead, or no longer, or does not know it yet, is asked too.
+    const host = led === undefined || random.fraction() < 0.25 ? pick(random, hosts) : led
     const timeoutMs = 200 + random.below(2_000)
     const loss = this.#context.lossOf()
     const lost = random.fraction() < loss ? 1 : random.fraction() < loss ? 2 : 0

@@ -12,6 +12,9 @@ import type {
 import { DiskImage } from './disk-image.ts'
 import { exponential } from './network.ts'
 
+/** A device that has not answered for so long is reset, and then it answers. */
+const WRITE_MS_MAX = 5_000
+
 /** How bad a disk is. Probabilities are from 0 to 1. */
 export interface DiskFaults {
   /** The smallest time of a write in milliseconds. */
@@ -66,6 +69,8 @@ export class SimDisk {
   readonly groups: Map<GroupId, DiskGroup> = new Map()
   /** How bad it is. */
   faults: DiskFaults
+  /** By how much writes take longer for now. */
+  slowness = 1
   /** Whether it is full. */
   full = false
   /** Whether the next write fails, and with it all after. */
@@ -85,7 +90,8 @@ export class SimDisk {
   writeMs(): number {
     const { writeMinMs, writeMeanMs, stall } = this.faults
     const stretch = this.#random.fraction() < stall ? 100 : 1
-    return writeMinMs + exponential(this.#random, writeMeanMs) * stretch
+    const drawn = exponential(this.#random, writeMeanMs) * stretch * this.slowness
+    return writeMinMs + Math.min(drawn, WRITE_MS_MAX)
   }
 
   /** Makes writes durable, in order. */

@@ -61,6 +61,7 @@ export class Nemesis {
     for (const host of hosts) {
       host.oscillator.setRate(1)
       host.disk.faults = disk
+      host.disk.slowness = 1
       host.disk.full = false
       host.disk.failing = false
       host.start()
@@ -110,13 +111,10 @@ export class Nemesis {
       case 'jump':
         host.oscillator.jump(fault.byMs)
         break
-      case 'slow-disk': {
-        const before = host.disk.faults
-        const { factor } = fault
-        host.disk.faults = { ...before, writeMeanMs: before.writeMeanMs * factor }
-        until(fault.forMs, () => (host.disk.faults = before))
+      case 'slow-disk':
+        host.disk.slowness = fault.factor
+        until(fault.forMs, () => (host.disk.slowness = 1))
         break
-      }
       case 'full-disk':
         host.disk.full = true
         until(fault.forMs, () => (host.disk.full = false))

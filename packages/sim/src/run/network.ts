@@ -52,6 +52,8 @@ export interface NetworkWatcher {
 interface Endpoint {
   readonly scope: HostScope
   readonly handlers: TransportHandlers
+  /** The peers that it has been told are reachable. */
+  readonly reachable: Set<NodeId>
 }
 
 /** The frames in one direction between two hosts. */
@@ -206,7 +208,9 @@ export class SimNetwork {
     this.#timeline.after(delayMs, () => {
       if (this.#endpoints.get(id) !== endpoint) return
       const up = this.#endpoints.has(peer) && this.#links.get(`${peer}>${id}`)?.cut !== true
-      if (up !== (state === 'reachable')) return
+      if (up !== (state === 'reachable') || endpoint.reachable.has(peer) === up) return
+      if (up) endpoint.reachable.add(peer)
+      else endpoint.reachable.delete(peer)
       endpoint.scope.enter(() => endpoint.handlers.onPeer(peer, state))
     })
   }
@@ -244,7 +248,7 @@ class SimTransport implements Transport {
   }
 
   start(_context: TransportContext, handlers: TransportHandlers): Promise<void> {
-    this.#endpoint = { scope: this.#scope, handlers }
+    this.#endpoint = { scope: this.#scope, handlers, reachable: new Set() }
     this.#status = 'open'
     this.#network.join(this.#id, this.#endpoint)
     return Promise.resolve()
