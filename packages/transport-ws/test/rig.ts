@@ -6,10 +6,12 @@ import {
   noMetrics,
   silentLogger,
   systemClock,
+  type Clock,
   type Connection,
   type ConnectionHandlers,
   type LogFields,
   type Logger,
+  type Timer,
   type TransportContext,
   type TransportHandlers,
 } from '@quorate/core'
@@ -65,6 +67,42 @@ export class Caller extends Log implements ConnectionHandlers {
     this.add(frame.length > 40 ? `${frame.length} bytes` : text(frame))
   }
   onClose = (reason: string): void => this.add(`closed: ${reason}`)
+}
+
+/** A clock that a test turns by hand, while sockets go on as they please. */
+export class ManualClock implements Clock {
+  readonly #timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>()
+  #nowMs = 0
+  #waiting: (() => void)[] = []
+  now = (): number => this.#nowMs
+  wallNow = (): number => this.#nowMs
+  defer = (callback: () => void): void => void setImmediate(callback)
+  get timers(): number {
+    return this.#timers.size
+  }
+  setTimer(delayMs: number, callback: () => void): Timer {
+    const timer = { dueMs: this.#nowMs + Math.max(0, delayMs), callback }
+    this.#timers.add(timer)
+    for (const wake of this.#waiting.splice(0)) wake()
+    return { cancel: () => void this.#timers.delete(timer) }
+  }
+  /** Waits until so many timers are set. */
+  async until(timers: number): Promise<void> {
+    while (this.timers < timers) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+  /** Lets time pass; timers run in order, those that they set too where they fall due. */
+  advance(ms: number): void {
+    const endMs = this.#nowMs + ms
+    for (;;) {
+      const due = [...this.#timers].filter(({ dueMs }) => dueMs <= endMs)
+      const next = due.toSorted((one, other) => one.dueMs - other.dueMs)[0]
+      if (next === undefined) break
+      this.#timers.delete(next)
+      this.#nowMs = next.dueMs
+      next.callback()
+    }
+    this.#nowMs = endMs
+  }
 }
 
 /** A logger whose lines can be waited for: the message, then its fields as JSON. */
