@@ -125,7 +125,8 @@ function acknowledge(r: RaftState, to: NodeId, id: number, index: LogIndex): voi
 function refuse(r: RaftState, to: NodeId, m: AppendRequest): void {
   const found = r.log.lastOfTermUpTo(Math.min(m.prevIndex - 1, r.log.lastIndex), m.prevTerm)
   const hint = Math.max(found, r.commitIndex)
-  r.out.sendAfterPersist(to, {
+  // Nothing is acknowledged by this, so it need not wait for the disk.
+  r.out.send(to, {
     type: 'appendReply',
     term: r.term,
     id: m.id,

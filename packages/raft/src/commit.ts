@@ -24,12 +24,13 @@ export function maybeCommit(r: RaftState): void {
   r.busyAt = r.now
   if (first && index >= r.termStart) termCommitted(r)
   membershipCommitted(r)
+  // Under load the next entries carry the news; once there are none, it is told by itself.
+  if (r.commitIndex < r.log.lastIndex) return
   for (let at = 0; at < r.peers.length; at++) tellCommit(r, r.peers[at] as Progress)
 }
 
-/** Tells a peer what is committed where no entries are about to carry the news: not under load. */
+/** Tells a peer what is committed of the entries that it holds, where that is news. */
 export function tellCommit(r: RaftState, p: Progress): void {
-  if (r.commitIndex < r.log.lastIndex) return
   const commit = Math.min(p.match, r.commitIndex)
   if (commit <= p.told) return
   p.told = commit

@@ -69,16 +69,32 @@ function cloneReads(reads: PendingReads): PendingReads {
 function writeFingerprint(writer: ByteWriter, r: RaftState): void {
   writer.text(`${r.role} ${r.vote ?? ''} ${r.leader ?? ''}`)
   for (const value of [
-    r.term, r.commitIndex, r.applying, r.applied, r.log.stableIndex, r.log.windowFirst,
-    r.savedCommit, r.floorIndex, r.floorTerm, r.leftoverFrom ?? 0, r.seq - r.durableSeq,
-    Math.max(0, r.voteSeq - r.durableSeq), r.fetch?.snapshot.index ?? 0, r.change?.id ?? 0,
+    r.term,
+    r.commitIndex,
+    r.applying,
+    r.applied,
+    r.log.stableIndex,
+    r.log.windowFirst,
+    r.savedCommit,
+    r.floorIndex,
+    r.floorTerm,
+    r.leftoverFrom ?? 0,
+    r.seq - r.durableSeq,
+    Math.max(0, r.voteSeq - r.durableSeq),
+    r.fetch?.snapshot.index ?? 0,
+    r.change?.id ?? 0,
   ]) {
     writer.varint(value)
   }
   writer.uint8(
-    flag(r.blank, 0) | flag(r.hibernating, 1) | flag(r.transferring, 2) |
-    flag(r.now < r.silentUntil, 3) | flag(r.now < r.heardAt + r.options.electionTimeoutMs, 4) |
-    flag(r.now >= r.electionDeadline, 5) | flag(r.now < r.leaseUntil, 6) | flag(r.stalled, 7),
+    flag(r.blank, 0) |
+      flag(r.hibernating, 1) |
+      flag(r.transferring, 2) |
+      flag(r.now < r.silentUntil, 3) |
+      flag(r.now < r.heardAt + r.options.electionTimeoutMs, 4) |
+      flag(r.now >= r.electionDeadline, 5) |
+      flag(r.now < r.leaseUntil, 6) |
+      flag(r.stalled, 7),
   )
   writer.text(r.transfer === undefined ? '' : `${r.transfer.to} ${String(r.transfer.told)}`)
   for (const run of r.log.runs()) {
@@ -92,7 +108,8 @@ function writeFingerprint(writer: ByteWriter, r: RaftState): void {
 
 function writeReads(writer: ByteWriter, r: RaftState): void {
   writer.varint(r.reads.led.length)
-  for (const { from, id, index, round } of r.reads.led) writer.text(`${from} ${id} ${index} ${round}`)
+  for (const { from, id, index, round } of r.reads.led)
+    writer.text(`${from} ${id} ${index} ${round}`)
   writer.varint(r.reads.forwarded.size)
   for (const { id, token } of r.reads.forwarded.values()) writer.text(`${id} ${token}`)
 }
@@ -107,15 +124,28 @@ function writeLeader(writer: ByteWriter, r: RaftState): void {
 
 function writeProgress(writer: ByteWriter, r: RaftState, p: Progress): void {
   for (const value of [
-    p.match, p.next, p.inflight.count, p.inflight.bytes, p.staleUpTo, p.answered, p.told, p.round,
-    p.offered, p.vouchIndex, p.vouchRound, p.state.length,
+    p.match,
+    p.next,
+    p.inflight.count,
+    p.inflight.bytes,
+    p.staleUpTo,
+    p.answered,
+    p.told,
+    p.round,
+    p.offered,
+    p.vouchIndex,
+    p.vouchRound,
+    p.state.length,
   ]) {
     writer.varint(value)
   }
   writer.uint8(
-    flag(p.probing, 0) | flag(p.blank, 1) | flag(p.hibernating, 2) | flag(p.reading > 0, 3) |
-    flag(r.now - p.movedAt >= r.options.heartbeatIntervalMs, 4) |
-    flag(r.now - p.heardAt < r.options.electionTimeoutMs, 5),
+    flag(p.probing, 0) |
+      flag(p.blank, 1) |
+      flag(p.hibernating, 2) |
+      flag(p.reading > 0, 3) |
+      flag(r.now - p.movedAt >= r.options.heartbeatIntervalMs, 4) |
+      flag(r.now - p.heardAt < r.options.electionTimeoutMs, 5),
   )
 }
 

@@ -104,7 +104,9 @@ export function handleHeartbeat(r: RaftState, from: NodeId, m: Heartbeat): void 
   r.stamp += 1
   r.stamps.push({ stamp: r.stamp, at: r.now })
   if (r.stamps.length > STAMPS_MAX) r.stamps.shift()
-  r.out.sendAfterPersist(from, heartbeatReply(r, m.round))
+  // Whether this term is durable here already does not matter: its leader holds a quorum of durable
+  // votes, and whoever starts anew gives none before this promise could have ended.
+  r.out.send(from, heartbeatReply(r, m.round))
 }
 
 /** What a follower answers to a heartbeat of `round`; 0 only tells the term. */
@@ -148,6 +150,7 @@ export function handleHeartbeatReply(r: RaftState, p: Progress, m: HeartbeatRepl
     p.round = m.round
     confirmRounds(r)
   }
+  if (r.progress.get(p.id) !== p) return
   if (p.state === 'probe') {
     // The probe or its answer may be lost; a heartbeat that came through says it is time for another.
     p.probing = false

@@ -126,7 +126,9 @@ function checkNumbers(options: ResolvedOptions): void {
     if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) {
       return
     }
-    throw invalid(`${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(value)}`)
+    throw invalid(
+      `${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(value)}`,
+    )
   }
   whole('electionTimeoutMs', 3, 3_600_000)
   whole('heartbeatIntervalMs', 1, Math.floor(options.electionTimeoutMs / 3))

@@ -1,6 +1,7 @@
 // Read barriers (Ongaro, section 6.4): a leader notes its commit index, proves that it still leads,
 // and only then lets the read go. Followers ask it to; a lease or enough freshness saves the round.
 import type { CallId, NodeId, ReadMode } from '@quorate/core'
+import { tellCommit } from './commit.ts'
 import { electsAlone, leaseHolds, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
 import type { ReadReply, ReadRequest } from './messages.ts'
@@ -93,9 +94,7 @@ function release(r: RaftState, read: LeaderRead): void {
   r.out.send(read.from, { type: 'readReply', term: r.term, token: read.id, index: read.index })
   const p = r.progress.get(read.from)
   // The follower may not know yet that what it holds is committed, and would wait for a heartbeat.
-  if (p !== undefined) {
-    r.out.send(p.id, { type: 'commit', term: r.term, commit: Math.min(p.match, r.commitIndex) })
-  }
+  if (p !== undefined) tellCommit(r, p)
 }
 
 /** The first entry of the term is committed: reads that waited for it may now be confirmed. */

@@ -37,7 +37,7 @@ export function receive(r: RaftState, from: NodeId, m: RaftMessage): void {
 function answerStale(r: RaftState, from: NodeId, m: RaftMessage): void {
   if (m.type === 'append' || m.type === 'heartbeat' || m.type === 'snapshotOffer') {
     r.mark('raft/receive/stale-leader')
-    r.out.sendAfterPersist(from, heartbeatReply(r, 0))
+    r.out.send(from, heartbeatReply(r, 0))
   }
 }
 

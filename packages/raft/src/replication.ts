@@ -194,10 +194,11 @@ function acknowledged(r: RaftState, p: Progress, m: AppendReply): void {
     p.becomeReplicate()
   }
   if (moved) maybeCommit(r)
-  if (r.role !== 'leader') return
+  // What was committed may have ended its membership, or this leadership.
+  if (r.progress.get(p.id) !== p) return
   noteMoved(r, p)
   sendAppend(r, p)
-  if (moved) tellCommit(r, p)
+  if (moved && r.commitIndex === r.log.lastIndex) tellCommit(r, p)
 }
 
 /** Looks whether anything waited for this peer to come so far. */

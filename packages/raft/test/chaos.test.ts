@@ -20,14 +20,19 @@ function seeds(options: Omit<ChaosOptions, 'seed' | 'steps'>): void {
 
 describe('every promise holds, and the group works again afterwards', () => {
   test('three voters', () => seeds({}))
-  test('three voters without pre-vote and check-quorum', () => seeds({ raft: { preVote: false, checkQuorum: false } }))
+  test('three voters without pre-vote and check-quorum', () =>
+    seeds({ raft: { preVote: false, checkQuorum: false } }))
   test('five voters', () => seeds({ members: { voters: ['a', 'b', 'c', 'd', 'e'] } }))
   test('members that change', () => seeds({ changes: true }))
   test('tight limits', () =>
     seeds({
       limits: {
-        messageBytesMax: 4, inflightMessagesMax: 2, inflightBytesMax: 8, applyBytesMax: 4,
-        logWindowBytesMax: 128, uncommittedBytesMax: 24,
+        messageBytesMax: 4,
+        inflightMessagesMax: 2,
+        inflightBytesMax: 8,
+        applyBytesMax: 4,
+        logWindowBytesMax: 128,
+        uncommittedBytesMax: 24,
       },
     }))
 })

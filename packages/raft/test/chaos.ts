@@ -127,7 +127,10 @@ class Chaos {
     const which = random.below(3)
     if (which === 0) {
       const side = this.#group.ids.filter(() => random.below(2) === 0)
-      this.#group.partition(side, this.#group.ids.filter((id) => !side.includes(id)))
+      this.#group.partition(
+        side,
+        this.#group.ids.filter((id) => !side.includes(id)),
+      )
     } else if (which === 1) {
       this.#group.cut(this.#pick(this.#group.ids), this.#pick(this.#group.ids))
     } else {
@@ -165,7 +168,9 @@ class Chaos {
       this.#group.stabilize()
       if (until()) return
     }
-    const status = this.#group.ids.map((id) => JSON.stringify(this.#group.replica(id).running.status()))
+    const status = this.#group.ids.map((id) =>
+      JSON.stringify(this.#group.replica(id).running.status()),
+    )
     throw new Error(`the group does not come to work again:\n${status.join('\n')}`)
   }
 

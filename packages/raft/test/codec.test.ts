@@ -15,12 +15,20 @@ const ids = fc.uniqueArray(id, { maxLength: 5 }).map((list) => list.sort())
 const payload = fc.uint8Array({ maxLength: 40 })
 
 const membership = fc.record({
-  version: number, voters: ids, learners: ids, witnesses: ids, outgoing: ids, learnersNext: ids,
+  version: number,
+  voters: ids,
+  learners: ids,
+  witnesses: ids,
+  outgoing: ids,
+  learnersNext: ids,
 })
 
 const append = fc
   .record({
-    type: fc.constant('append' as const), id: number, prevIndex: number, prevTerm: term,
+    type: fc.constant('append' as const),
+    id: number,
+    prevIndex: number,
+    prevTerm: term,
     commit: number,
     tail: fc.array(
       fc.record({
@@ -42,33 +50,67 @@ const append = fc
   })
 
 const snapshot = fc.record({
-  id, index: number, epoch: term, sizeBytes: number, checksum: fc.nat(0xffffffff), membership,
+  id,
+  index: number,
+  epoch: term,
+  sizeBytes: number,
+  checksum: fc.nat(0xffffffff),
+  membership,
 })
 
 const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   append,
   fc.record({
-    type: fc.constant('vote' as const), term, pre: fc.boolean(), transfer: fc.boolean(),
-    lastIndex: number, lastTerm: term,
+    type: fc.constant('vote' as const),
+    term,
+    pre: fc.boolean(),
+    transfer: fc.boolean(),
+    lastIndex: number,
+    lastTerm: term,
   }),
   fc.record({
-    type: fc.constant('voteReply' as const), term, pre: fc.boolean(), granted: fc.boolean(),
+    type: fc.constant('voteReply' as const),
+    term,
+    pre: fc.boolean(),
+    granted: fc.boolean(),
   }),
   fc.record({
-    type: fc.constant('appendReply' as const), term, id: number, ok: fc.boolean(), index: number,
-    hint: number, hintTerm: term, blank: fc.boolean(),
+    type: fc.constant('appendReply' as const),
+    term,
+    id: number,
+    ok: fc.boolean(),
+    index: number,
+    hint: number,
+    hintTerm: term,
+    blank: fc.boolean(),
   }),
   fc.record({
-    type: fc.constant('heartbeat' as const), term, round: number, commit: number,
-    leaderCommit: number, echo: number, hibernate: fc.boolean(), vouch: fc.boolean(),
+    type: fc.constant('heartbeat' as const),
+    term,
+    round: number,
+    commit: number,
+    leaderCommit: number,
+    echo: number,
+    hibernate: fc.boolean(),
+    vouch: fc.boolean(),
   }),
   fc.record({
-    type: fc.constant('heartbeatReply' as const), term, round: number, stamp: number,
-    priority: number, blank: fc.boolean(), hibernating: fc.boolean(), starved: fc.array(id),
+    type: fc.constant('heartbeatReply' as const),
+    term,
+    round: number,
+    stamp: number,
+    priority: number,
+    blank: fc.boolean(),
+    hibernating: fc.boolean(),
+    starved: fc.array(id),
   }),
   fc.record({ type: fc.constant('commit' as const), term, commit: number }),
   fc.record({
-    type: fc.constant('snapshotOffer' as const), term, id: number, snapshot, others: fc.array(id),
+    type: fc.constant('snapshotOffer' as const),
+    term,
+    id: number,
+    snapshot,
+    others: fc.array(id),
   }),
   fc.record({ type: fc.constantFrom('timeoutNow' as const, 'wake' as const), term }),
   fc.record({ type: fc.constant('read' as const), term, token: number, lease: fc.boolean() }),
@@ -80,7 +122,8 @@ function readAny(bytes: Uint8Array): RaftMessage | undefined {
   try {
     return decode(raftCodec, bytes)
   } catch (error) {
-    if (isQuorateError(error, 'MALFORMED') || isQuorateError(error, 'INVALID_ARGUMENT')) return undefined
+    if (isQuorateError(error, 'MALFORMED') || isQuorateError(error, 'INVALID_ARGUMENT'))
+      return undefined
     throw error
   }
 }
@@ -141,9 +184,20 @@ describe('messages', () => {
   })
 
   test('carry payloads as views of the bytes that arrived', () => {
-    const entry: Entry = { index: 1, epoch: 1, kind: 'command', payload: new Uint8Array(64).fill(7) }
+    const entry: Entry = {
+      index: 1,
+      epoch: 1,
+      kind: 'command',
+      payload: new Uint8Array(64).fill(7),
+    }
     const bytes = encode(raftCodec, {
-      type: 'append', term: 1, id: 1, prevIndex: 0, prevTerm: 0, commit: 0, entries: [entry],
+      type: 'append',
+      term: 1,
+      id: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      commit: 0,
+      entries: [entry],
     })
     const read = decode(raftCodec, bytes)
     expect(read.type === 'append' && read.entries[0]?.payload.buffer).toBe(bytes.buffer)
@@ -152,8 +206,12 @@ describe('messages', () => {
 
 test('a hard state is read as it was written', () => {
   const hard = fc.record({
-    term, vote: fc.option(id, { nil: undefined }), commit: number,
-    initial: fc.option(membership, { nil: undefined }), blank: fc.boolean(), floorIndex: number,
+    term,
+    vote: fc.option(id, { nil: undefined }),
+    commit: number,
+    initial: fc.option(membership, { nil: undefined }),
+    blank: fc.boolean(),
+    floorIndex: number,
     floorTerm: term,
   })
   fc.assert(

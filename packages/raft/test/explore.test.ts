@@ -1,5 +1,5 @@
 import { explore } from '@quorate/sim'
-import { expect, test } from 'vitest'
+import { test } from 'vitest'
 import { explorableRaft as raft } from '../src/explorable.ts'
 
 test('explore', () => {
@@ -7,9 +7,13 @@ test('explore', () => {
   const result = explore({
     consensus: raft({ preVote: false, checkQuorum: false }),
     members: { voters: ['a', 'b', 'c'] },
-    timeouts: 3, proposals: 2, crashes: 1, duplicates: 1,
+    timeouts: 3,
+    proposals: 2,
+    crashes: 1,
+    duplicates: 1,
     statesMax: Number(process.env.STATES ?? 100_000),
   })
   console.log(result, Date.now() - start)
-  if (result.counterexample) console.log(result.counterexample.error, result.counterexample.trace.join('\n'))
+  if (result.counterexample)
+    console.log(result.counterexample.error, result.counterexample.trace.join('\n'))
 })

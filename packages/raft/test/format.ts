@@ -18,7 +18,9 @@ function formatMessage(m: RaftMessage): string {
     case 'voteReply':
       return `${head} ${m.granted ? 'granted' : 'refused'}${bits({ pre: m.pre })}`
     case 'append': {
-      const entries = m.entries.map(({ index, epoch, kind }) => `${index}/${epoch} ${kind}`).join(', ')
+      const entries = m.entries
+        .map(({ index, epoch, kind }) => `${index}/${epoch} ${kind}`)
+        .join(', ')
       return `${head} #${m.id} prev=${m.prevIndex}/${m.prevTerm} commit=${m.commit} [${entries}]`
     }
     case 'appendReply':

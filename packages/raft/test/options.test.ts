@@ -7,7 +7,10 @@ import { raft } from '../src/index.ts'
 test.each<[string, RaftOptions]>([
   ['an unknown one', { electionTimeout: 5 } as RaftOptions],
   ['a timeout that is no integer', { electionTimeoutMs: 1.5 }],
-  ['heartbeats slower than a third of the timeout', { electionTimeoutMs: 300, heartbeatIntervalMs: 101 }],
+  [
+    'heartbeats slower than a third of the timeout',
+    { electionTimeoutMs: 300, heartbeatIntervalMs: 101 },
+  ],
   ['a drift over a half', { clockDriftMax: 0.6 }],
   ['a drift that is no number', { clockDriftMax: Number.NaN }],
   ['a priority over 100', { priority: 101 }],

@@ -45,7 +45,12 @@ test('every set that elects meets every set that commits, and every other that e
 })
 
 test.each([
-  [1, 1], [2, 2], [3, 2], [4, 3], [5, 3], [6, 4],
+  [1, 1],
+  [2, 2],
+  [3, 2],
+  [4, 3],
+  [5, 3],
+  [6, 4],
 ])('of %i voters, %i commit and elect', (voters, need) => {
   expect(commitQuorum(voters, optionsOf(0))).toBe(need)
   expect(electionQuorum(voters, optionsOf(0))).toBe(need)
@@ -53,7 +58,9 @@ test.each([
 
 describe('against every subset', () => {
   const commits = (
-    ids: readonly NodeId[], held: readonly NodeId[], options: ResolvedOptions,
+    ids: readonly NodeId[],
+    held: readonly NodeId[],
+    options: ResolvedOptions,
   ): boolean => {
     if (ids.length === 0) return true
     const zoneOf = (id: NodeId): string => options.zones[id] ?? `only ${id}`
@@ -73,7 +80,8 @@ describe('against every subset', () => {
         let expected = 0
         for (let index = 0; index <= 6; index++) {
           const holds = (id: NodeId): boolean => matchOf(id) >= index
-          const both = [voters, outgoing].every((ids) => commits(ids, ids.filter(holds), options))
+          const halves: readonly (readonly NodeId[])[] = [voters, outgoing]
+          const both = halves.every((ids) => commits(ids, ids.filter(holds), options))
           if (both) expected = index
         }
         expect(committable(membership(voters, outgoing), options, matchOf)).toBe(expected)
@@ -83,7 +91,10 @@ describe('against every subset', () => {
   })
 
   test('an election stands as the best and the worst that outstanding votes can make of it', () => {
-    const answers = fc.array(fc.constantFrom(true, false, undefined), { minLength: 7, maxLength: 7 })
+    const answers = fc.array(fc.constantFrom(true, false, undefined), {
+      minLength: 7,
+      maxLength: 7,
+    })
     fc.assert(
       fc.property(shape, answers, ({ voters, outgoing, slack }, given) => {
         const options = optionsOf(slack)
@@ -91,8 +102,9 @@ describe('against every subset', () => {
         const wins = (ids: readonly NodeId[], open: boolean): boolean =>
           ids.length === 0 ||
           ids.filter((id) => voteOf(id) ?? open).length >= electionQuorum(ids.length, options)
-        const best = [voters, outgoing].every((ids) => wins(ids, true))
-        const now = [voters, outgoing].every((ids) => wins(ids, false))
+        const halves: readonly (readonly NodeId[])[] = [voters, outgoing]
+        const best = halves.every((ids) => wins(ids, true))
+        const now = halves.every((ids) => wins(ids, false))
         const expected = now ? 'won' : best ? 'pending' : 'lost'
         expect(electionOutcome(membership(voters, outgoing), options, voteOf)).toBe(expected)
       }),

@@ -1,0 +1,392 @@
+// Odd cases at one core, by single steps: what a network or a disk does once in a year.
+import type {
+  ConsensusCore,
+  ConsensusInit,
+  Effects,
+  Entry,
+  Input,
+  Limits,
+  NodeId,
+  SnapshotMeta,
+  Tracer,
+} from '@quorate/core'
+import { createRandom, encodeUtf8, membershipOf, resolveLimits, snapshotId } from '@quorate/core'
+import { CoreCluster } from '@quorate/sim'
+import { expect } from 'vitest'
+import type { AppendRequest, RaftMessage, RaftOptions } from '../src/index.ts'
+import { raft } from '../src/index.ts'
+import type { Scenario, ScenarioContext } from './scenarios.ts'
+import { elect, live, put } from './scenarios.ts'
+
+const members = membershipOf({ voters: ['a', 'b', 'c'] })
+
+/** One core, its time, and a disk that answers when told. */
+class Bench {
+  readonly core: ConsensusCore<RaftMessage>
+  now = 0
+  seq = 0
+
+  constructor(tracer: Tracer, options: RaftOptions = {}, limits: Partial<Limits> = {}) {
+    const init: ConsensusInit = {
+      id: 'a',
+      group: 'g',
+      bootstrap: members,
+      appliedIndex: 0,
+      now: 0,
+      tracer,
+      random: createRandom(1),
+      limits: resolveLimits(limits),
+      recovered: {
+        hardState: undefined,
+        snapshot: undefined,
+        firstIndex: 1,
+        lastIndex: 0,
+        epochs: [{ from: 0, epoch: 0 }],
+        tail: [],
+        membershipEntries: [],
+        faulty: [],
+      },
+    }
+    this.core = raft(options).create(init)
+  }
+
+  step(input: Input<RaftMessage>): Effects<RaftMessage> {
+    const effects = this.core.step(input, this.now)
+    if (effects.persist !== undefined) this.seq = effects.persist.seq
+    return effects
+  }
+
+  from(from: NodeId, message: RaftMessage): Effects<RaftMessage> {
+    return this.step({ type: 'receive', from, message })
+  }
+
+  persisted(): Effects<RaftMessage> {
+    return this.step({ type: 'persisted', seq: this.seq })
+  }
+
+  /** Makes it the leader of term 1, its first entry durable. */
+  lead(): void {
+    this.now = Math.max(this.now, this.core.wakeAt)
+    this.step({ type: 'tick' })
+    this.from('b', { type: 'voteReply', term: 1, pre: true, granted: true })
+    this.persisted()
+    this.from('b', { type: 'voteReply', term: 1, pre: false, granted: true })
+    this.persisted()
+    expect(this.core.status().role).toBe('leader')
+  }
+}
+
+function entriesOf(first: number, ...terms: number[]): Entry[] {
+  return terms.map((epoch, at) => ({
+    index: first + at,
+    epoch,
+    kind: 'command',
+    payload: encodeUtf8(`${first + at}/${epoch}`),
+  }))
+}
+
+function append(
+  term: number,
+  prev: readonly [number, number],
+  entries: Entry[],
+  commit = 0,
+): AppendRequest {
+  const [prevIndex, prevTerm] = prev
+  return { type: 'append', term, id: 1, prevIndex, prevTerm, commit, entries }
+}
+
+function snapshotAt(index: number, epoch: number): SnapshotMeta {
+  const id = snapshotId(index, epoch, 1, 1)
+  return { id, index, epoch, sizeBytes: 1, checksum: 1, membership: members }
+}
+
+export const edges: Readonly<Record<string, Scenario>> = {
+  'what no leader can have sent changes nothing'({ tracer }) {
+    const bench = new Bench(tracer)
+    const nonsense: AppendRequest[] = [
+      append(1, [0, 0], entriesOf(2, 1)),
+      append(1, [0, 0], entriesOf(1, 2)),
+      append(2, [0, 0], entriesOf(1, 2, 1)),
+      append(1, [0, 0], [{ index: 1, epoch: 1, kind: 'membership', payload: encodeUtf8('?') }]),
+    ]
+    for (const message of nonsense) {
+      bench.from('b', message)
+      expect(bench.core.status()).toMatchObject({ lastIndex: 0, commitIndex: 0 })
+    }
+    // A commit index past the entries is not believed beyond them, and not beyond the log.
+    bench.from('b', append(3, [0, 0], entriesOf(1, 3), 99))
+    expect(bench.core.status()).toMatchObject({ lastIndex: 1, commitIndex: 1 })
+    bench.from('b', { type: 'commit', term: 3, commit: 99 })
+    const beat = { round: 1, leaderCommit: 99, echo: 7, hibernate: false, vouch: true } as const
+    bench.from('b', { type: 'heartbeat', term: 3, commit: 99, ...beat })
+    expect(bench.core.status()).toMatchObject({ lastIndex: 1, commitIndex: 1 })
+  },
+
+  'a second leader of one term is not believed, nor a message from itself'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1)))
+    bench.from('c', append(1, [0, 0], [], 1))
+    bench.from('a', append(9, [0, 0], [], 1))
+    expect(bench.core.status()).toMatchObject({ leader: 'b', commitIndex: 0, epoch: 1 })
+    const leader = new Bench(tracer)
+    leader.lead()
+    leader.from('c', append(1, [0, 0], entriesOf(1, 1), 1))
+    expect(leader.core.status()).toMatchObject({ role: 'leader', commitIndex: 0 })
+  },
+
+  'committed entries are never cut back, whatever a leader claims'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1), 2))
+    const effects = bench.from('c', append(2, [0, 0], entriesOf(1, 2, 2, 2)))
+    expect(effects.persist?.truncateFrom).toBeUndefined()
+    expect(bench.core.status()).toMatchObject({ commitIndex: 2, lastIndex: 3 })
+  },
+
+  'elected by others before its own vote is durable, it waits for its disk'({ tracer }) {
+    const bench = new Bench(tracer, { preVote: false })
+    bench.now = bench.core.wakeAt
+    expect(bench.step({ type: 'tick' }).send).toHaveLength(0)
+    for (const from of ['b', 'c']) {
+      bench.from(from, { type: 'voteReply', term: 1, pre: false, granted: true })
+    }
+    expect(bench.core.status().role).toBe('candidate')
+    bench.persisted()
+    expect(bench.core.status().role).toBe('leader')
+  },
+
+  'one voter counts once'({ tracer }) {
+    const bench = new Bench(tracer, { preVote: false })
+    bench.now = bench.core.wakeAt
+    bench.step({ type: 'tick' })
+    for (let n = 0; n < 3; n++) {
+      bench.from('x', { type: 'voteReply', term: 1, pre: false, granted: true })
+      bench.from('b', { type: 'voteReply', term: 1, pre: false, granted: false })
+      bench.from('b', { type: 'voteReply', term: 1, pre: false, granted: true })
+    }
+    bench.persisted()
+    expect(bench.core.status().role).toBe('candidate')
+  },
+
+  'an acknowledgement of more than there is, or of a message never sent, is ignored'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const reply = {
+      type: 'appendReply',
+      term: 1,
+      ok: true,
+      hint: 0,
+      hintTerm: 0,
+      blank: false,
+    } as const
+    bench.from('b', { ...reply, id: 1, index: 2 })
+    bench.from('b', { ...reply, id: 99, index: 1 })
+    bench.from('x', { ...reply, id: 1, index: 1 })
+    expect(bench.core.status().commitIndex).toBe(0)
+    bench.from('b', { ...reply, id: 1, index: 1 })
+    expect(bench.core.status().commitIndex).toBe(1)
+  },
+
+  "old entries that arrive after the leadership they were read for are nobody's"({ tracer }) {
+    const bench = new Bench(tracer, {}, { logWindowBytesMax: 100 })
+    bench.lead()
+    const reply = {
+      type: 'appendReply',
+      term: 1,
+      ok: true,
+      hint: 0,
+      hintTerm: 0,
+      blank: false,
+    } as const
+    bench.from('b', { ...reply, id: 1, index: 1 })
+    bench.step({ type: 'applied', index: 1 })
+    for (let n = 0; n < 3; n++) {
+      bench.step({ type: 'propose', id: n, commands: [encodeUtf8('x')] })
+      bench.persisted()
+      bench.from('b', { ...reply, id: n + 3, index: n + 2 })
+      bench.step({ type: 'applied', index: n + 2 })
+    }
+    const asked = bench.from('c', { ...reply, id: 2, index: 1 })
+    const request = asked.readEntries[0]
+    expect(request).toMatchObject({ first: 2 })
+    bench.from('b', {
+      type: 'heartbeatReply',
+      term: 2,
+      round: 0,
+      stamp: 0,
+      priority: 1,
+      blank: false,
+      hibernating: false,
+      starved: [],
+    })
+    expect(bench.core.status()).toMatchObject({ role: 'follower', epoch: 2 })
+    const late = bench.step({
+      type: 'entriesRead',
+      id: request?.id as number,
+      entries: entriesOf(2, 1, 1, 1),
+    })
+    expect(late.send).toHaveLength(0)
+  },
+
+  'asked to campaign while it may not, a replica stays where it is'({ tracer }) {
+    const bench = new Bench(tracer)
+    const learner = membershipOf({ voters: ['b', 'c'], learners: ['a'] }, 2)
+    const meta = { ...snapshotAt(5, 1), membership: learner }
+    bench.from('b', { type: 'snapshotOffer', term: 1, id: 1, snapshot: meta, others: [] })
+    bench.step({ type: 'snapshotFetched', snapshot: meta })
+    bench.from('b', { type: 'timeoutNow', term: 1 })
+    expect(bench.core.status()).toMatchObject({ role: 'learner', epoch: 1 })
+    expect(bench.core.wakeAt).toBe(Number.POSITIVE_INFINITY)
+  },
+
+  'a snapshot whose last entry is in the log is not fetched'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1, 1)))
+    const offer = bench.from('b', {
+      type: 'snapshotOffer',
+      term: 1,
+      id: 2,
+      snapshot: snapshotAt(2, 1),
+      others: [],
+    })
+    expect(offer.fetchSnapshot).toBeUndefined()
+    expect(bench.core.status().commitIndex).toBe(2)
+  },
+
+  'a fetched snapshot that the log has caught up with keeps what follows it'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1)))
+    const wish = bench.from('b', {
+      type: 'snapshotOffer',
+      term: 1,
+      id: 2,
+      snapshot: snapshotAt(3, 1),
+      others: ['c', 'a'],
+    })
+    expect(wish.fetchSnapshot?.from).toEqual(['b', 'c'])
+    bench.from('b', append(1, [1, 1], entriesOf(2, 1, 1, 1)))
+    const { persist, install } = bench.step({ type: 'snapshotFetched', snapshot: snapshotAt(3, 1) })
+    expect(persist).toMatchObject({ compactTo: 3, append: [] })
+    expect(persist?.truncateFrom).toBeUndefined()
+    expect(install?.index).toBe(3)
+    expect(bench.core.status()).toMatchObject({ firstIndex: 4, lastIndex: 4 })
+  },
+
+  'a fetched snapshot that entries have overtaken is left alone'({ tracer }) {
+    const bench = new Bench(tracer)
+    const snapshot = snapshotAt(2, 1)
+    bench.from('b', { type: 'snapshotOffer', term: 1, id: 2, snapshot, others: [] })
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1, 1), 3))
+    const effects = bench.step({ type: 'snapshotFetched', snapshot })
+    expect(effects.persist).toBeUndefined()
+    expect(effects.install).toBeUndefined()
+  },
+
+  "a snapshot older than the newest, or of what is not applied, is not made the group's"({
+    tracer,
+  }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1, 1), 3))
+    bench.persisted()
+    bench.step({ type: 'applied', index: 2 })
+    const take = (index: number): Effects<RaftMessage> =>
+      bench.step({ type: 'snapshotTaken', snapshot: snapshotAt(index, 9), compactTo: index })
+    expect(take(3).persist).toBeUndefined()
+    // The term is the log's, whatever the driver believes.
+    expect(take(2).persist).toMatchObject({ snapshot: { index: 2, epoch: 1 }, compactTo: 2 })
+    expect(take(1).persist).toBeUndefined()
+  },
+
+  'entries read to be applied are not applied after a snapshot has replaced them'({ tracer }) {
+    const bench = new Bench(tracer, {}, { logWindowBytesMax: 1, applyBytesMax: 1 })
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1, 1)))
+    bench.persisted()
+    const { readEntries } = bench.from('b', { type: 'commit', term: 1, commit: 3 })
+    expect(readEntries).toHaveLength(1)
+    const snapshot = snapshotAt(9, 1)
+    bench.from('b', { type: 'snapshotOffer', term: 1, id: 2, snapshot, others: [] })
+    bench.step({ type: 'snapshotFetched', snapshot })
+    const { apply } = bench.step({
+      type: 'entriesRead',
+      id: readEntries[0]?.id as number,
+      entries: entriesOf(1, 1, 1, 1),
+    })
+    expect(apply).toHaveLength(0)
+    // The same number again, once something else is being read.
+    bench.persisted()
+    bench.step({ type: 'applied', index: 9 })
+    bench.from('b', append(1, [9, 1], entriesOf(10, 1, 1), 11))
+    expect(bench.persisted().apply).toHaveLength(1)
+    const again = bench.step({ type: 'applied', index: 10 })
+    expect(again.readEntries).toHaveLength(1)
+    const other = bench.step({
+      type: 'entriesRead',
+      id: again.readEntries[0]?.id as number,
+      entries: undefined,
+    })
+    expect(other.apply).toHaveLength(0)
+  },
+
+  'a damaged log is filled from peers, and no vote helps a log that lacks what was acknowledged'(
+    context,
+  ) {
+    const group = damaged(context, [{ first: 3, last: 4 }])
+    live(group, 6_000)
+    // b lacks what only a and c hold; c does not hold it any more, and still does not elect b.
+    expect(group.leader()).toBeUndefined()
+    group.restart('a')
+    live(group, 6_000)
+    expect(group.leader()).toBe('a')
+    put(group, 'a', 'last')
+    live(group, 200)
+    for (const id of group.ids)
+      expect(group.replica(id).durable.entries.map(({ epoch }) => epoch).length).toBe(
+        group.history.length,
+      )
+    group.crash('a')
+    live(group, 6_000)
+    expect(group.leader()).toBeDefined()
+  },
+
+  'where the last entry itself is damaged, its term is taken to be the latest seen'(context) {
+    const group = damaged(context, [{ first: 5, last: 6 }])
+    live(group, 6_000)
+    expect(group.leader()).toBeUndefined()
+    group.restart('a')
+    live(group, 6_000)
+    expect(group.leader()).toBe('a')
+  },
+}
+
+/** a and c hold six entries, b four; c comes back with damage; a is down. */
+function damaged(
+  { tracer }: ScenarioContext,
+  faulty: readonly { readonly first: number; readonly last: number }[],
+): CoreCluster<RaftMessage> {
+  let broken = false
+  const consensus = raft()
+  const group = new CoreCluster<RaftMessage>({
+    consensus: {
+      ...consensus,
+      create(init) {
+        const { recovered } = init
+        const damage = broken && init.id === 'c' && recovered.lastIndex === 6
+        if (!damage) return consensus.create({ ...init, tracer })
+        const last = faulty[faulty.length - 1]?.last ?? 0
+        const tail = recovered.tail.filter(({ index }) => index > last)
+        return consensus.create({ ...init, tracer, recovered: { ...recovered, tail, faulty } })
+      },
+    },
+    members: { voters: ['a', 'b', 'c'] },
+  })
+  elect(group, 'a')
+  for (let at = 0; at < 3; at++) put(group, 'a', `v${at}`)
+  group.partition(['a', 'c'], ['b'])
+  put(group, 'a', 'x')
+  put(group, 'a', 'y')
+  group.crash('a')
+  group.crash('c')
+  group.heal()
+  broken = true
+  group.restart('c')
+  return group
+}
