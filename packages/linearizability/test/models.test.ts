@@ -92,6 +92,49 @@ describe.each(Object.keys(models))('%s', (name) => {
   })
 })
 
+describe.each(Object.keys(models).filter((name) => !/expires|forgetful/.test(name)))(
+  '%s, one client alone',
+  (name) => {
+    it('refuses every answer that the object does not give', () => {
+      const model = models[name]!().joint ?? models[name]!()
+      const wrong: unknown[] = []
+      let refused = 0
+      for (let seed = 1; seed <= 300; seed++) {
+        const random = new Random(seed)
+        const object = objects[name]!()
+        let state = model.init()
+        for (let step = 0; step < 10; step++) {
+          const input = object.think(random)
+          const answer = object.act(input, random)
+          for (const lie of [object.lie(input, random), object.lie(input, random)]) {
+            if (mayAnswer(name, input.op, answer, lie)) continue
+            refused += 1
+            const isRefused = model.step(state, input, lie) === impossible
+            if (!isRefused) wrong.push([seed, input, answer, lie])
+          }
+          state = model.step(state, input, answer)
+          if (state === impossible) wrong.push([seed, input, answer, 'refused'])
+        }
+      }
+      expect(wrong).toEqual([])
+      expect(refused).toBeGreaterThan(300)
+    })
+  },
+)
+
+/** Whether an answer other than the object's is as good: the same, none where none is needed, a greater token. */
+function mayAnswer(name: string, op: string, answer: unknown, lie: unknown): boolean {
+  const needsNone = /^(add|remove|append|write|put|enqueue|delete)$/.test(op)
+  if (needsNone && (answer === null || lie === null)) return true
+  if (op === 'acquire' && typeof lie === 'number' && typeof answer === 'number') return true
+  return inOrder(lie, name) === inOrder(answer, name)
+}
+
+/** An answer as text; that of a set has no order. */
+function inOrder(answer: unknown, name: string): string {
+  return JSON.stringify(name === 'set' && Array.isArray(answer) ? [...answer].sort() : answer)
+}
+
 describe('the models by name', () => {
   it('have their names', () => {
     expect(modelNames.map((name) => modelByName(name).name)).toEqual(modelNames)
@@ -110,6 +153,17 @@ describe('the models by name', () => {
     expect(modelByName('lock').step(held, second, 2)).toBe(impossible)
     expect(modelByName('lock', { expires: true }).step(held, second, 2)).not.toBe(impossible)
     expect(() => modelByName('kv', { absent: [] as never })).toThrow(TypeError)
+  })
+})
+
+describe('a keyed model as a whole', () => {
+  it('has the same key whether an object was touched or never', () => {
+    const joint = modelByName('kv').joint!
+    const put = joint.step(joint.init(), { op: 'put', key: 'x', value: 1 }, null)
+    expect(joint.key(put)).not.toBe(joint.key(joint.init()))
+    expect(joint.key(joint.step(put, { op: 'delete', key: 'x' }, true))).toBe(
+      joint.key(joint.init()),
+    )
   })
 })
 

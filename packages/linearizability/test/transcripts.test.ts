@@ -26,6 +26,7 @@ const verdicts = {
   'retried-append-twice': 1,
   'set-lost-element': 1,
   'set-read-duplicate': 1,
+  'set-read-of-nothing-added': 1,
   'stale-read': 1,
   'touching-intervals': 0,
   'unknown-write-seen-late': 0,
