@@ -11,10 +11,12 @@ import {
 } from '@quorate/core'
 import { createHost } from '@quorate/runtime'
 import { writeResult } from '../src/frame.ts'
+import type { HostedReplica } from '../src/replica.ts'
 import { createTicker } from '../src/ticker.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
 import { expectRejection } from './fixtures/expect-rejection.ts'
+import type { ScriptedCore } from './fixtures/scripted-core.ts'
 import { scriptedConsensus } from './fixtures/scripted-core.ts'
 import { scriptedStorage } from './fixtures/scripted-storage.ts'
 import { createWires } from './fixtures/wires.ts'
@@ -291,5 +293,38 @@ describe('the ticker', () => {
     ticker.close()
     ticker.reschedule(sleeper)
     expect(clock.timers).toBe(0)
+  })
+})
+
+describe('many groups on one host', () => {
+  it('put what they have for one peer at a time into one frame, heartbeats included', async () => {
+    const { clock, wires, consensus, get } = await cluster(['a', 'b'])
+    const { host } = get('a')
+    const cores: ScriptedCore[] = []
+    for (let group = 0; group < 100; group++) {
+      await host.createReplica({
+        group: `g${group}`,
+        consensus,
+        stateMachine: listMachine(),
+        members: { voters: ['a', 'b'] },
+      })
+      const core = consensus.cores.get('a') as ScriptedCore
+      core.on('tick', () => {
+        core.wakeAt += 100
+        return { send: [{ to: 'b', message: 'heartbeat' }] }
+      })
+      core.wakeAt = clock.now() + 100 - (group % 7)
+      ;(host.replica(`g${group}`) as HostedReplica).receive('b', 'reschedule')
+      cores.push(core)
+    }
+    await clock.settle()
+    wires.sent.length = 0
+    await clock.advance(1_000)
+    const beats = cores.reduce(
+      (sum, core) => sum + core.inputs.filter(({ type }) => type === 'tick').length - 1,
+      0,
+    )
+    expect(beats).toBe(1_000)
+    expect(wires.sent).toHaveLength(10)
   })
 })

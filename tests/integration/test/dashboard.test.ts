@@ -86,8 +86,8 @@ beforeAll(async () => {
   cluster = await processCluster({ ids: IDS, consensus: 'raft', shards: 4 })
   await Promise.all(IDS.map((id) => cluster.start(id)))
   origin = (cluster.addresses[0] as string).replace('ws://', 'http://').replace('/client', '')
-  const { code } = await cluster.run('put', 'greeting', SCRIPT)
-  expect(code).toBe(0)
+  const { code, err } = await cluster.run('put', 'greeting', SCRIPT)
+  if (code !== 0) throw new Error(err)
 })
 afterAll(() => cluster.remove())
 

@@ -59,7 +59,7 @@ async function expectStored(
   expect(seen).toBe(expected.size)
 }
 
-async function loadThroughKills(cluster: ProcessCluster, ids: readonly string[]): Promise<void> {
+async function checkLoadThroughKills(cluster: ProcessCluster, ids: readonly string[]): Promise<void> {
   const expected = await places()
   expect(expected.size).toBeGreaterThan(100_000)
   await Promise.all(ids.map((id) => cluster.start(id)))
@@ -92,7 +92,7 @@ describe('a cluster of three processes', () => {
       const ids = ['a', 'b', 'c']
       const cluster = await processCluster({ ids, consensus })
       try {
-        await loadThroughKills(cluster, ids)
+        await checkLoadThroughKills(cluster, ids)
       } finally {
         await cluster.remove()
       }
