@@ -6,6 +6,7 @@ import type { FoundValue } from './result.ts'
 
 const QUERY_VERSION = 1
 const KINDS = ['get', 'range', 'info'] as const
+const writer = new ByteWriter(4_096)
 
 /** A stretch of keys, from `start` (included) to `end` (excluded; empty: no end). */
 export interface RangeQuery {
@@ -61,7 +62,7 @@ export type KvAnswer = { readonly revision: number } &
 
 /** The bytes of a question. */
 export function encodeQuery(query: KvQuery): Uint8Array {
-  const writer = new ByteWriter(64)
+  writer.reset()
   writer.uint8(QUERY_VERSION)
   writer.uint8(KINDS.indexOf(query.type))
   if (query.type === 'get') {
@@ -111,15 +112,15 @@ function readQuery(reader: ByteReader, type: (typeof KINDS)[number]): KvQuery {
 }
 
 /** Appends a value that was found, or that none was. */
-export function writeFound(writer: ByteWriter, found: FoundValue | undefined): void {
+export function writeFound(to: ByteWriter, found: FoundValue | undefined): void {
   // Versions begin at 1, so 0 says that there is none.
-  writer.varint(found?.version ?? 0)
-  if (found !== undefined) writer.bytes(found.value)
+  to.varint(found?.version ?? 0)
+  if (found !== undefined) to.bytes(found.value)
 }
 
-/** Starts an answer. */
+/** Starts an answer, in a writer that the next question or answer uses again. */
 export function beginAnswer(type: KvAnswer['type'], revision: number): ByteWriter {
-  const writer = new ByteWriter(64)
+  writer.reset()
   writer.uint8(QUERY_VERSION)
   writer.uint8(type === 'malformed' ? KINDS.length : KINDS.indexOf(type))
   writer.varint(revision)
@@ -127,9 +128,9 @@ export function beginAnswer(type: KvAnswer['type'], revision: number): ByteWrite
 }
 
 /** Appends the size of a shard. */
-export function writeInfo(writer: ByteWriter, info: ShardInfo): void {
+export function writeInfo(to: ByteWriter, info: ShardInfo): void {
   for (const field of [info.keys, info.bytes, info.sessions, info.timeMs, info.epoch]) {
-    writer.varint(field)
+    to.varint(field)
   }
 }
 

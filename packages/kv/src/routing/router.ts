@@ -1,11 +1,10 @@
 // Takes what is to be done to a shard there: writes exactly once under a session, reads as fresh
 // as asked for. The embedded store and the client differ only in how requests leave.
-import { ByteWriter, QuorateError } from '@quorate/core'
+import { QuorateError } from '@quorate/core'
 import type { CallOptions, Clock, Random, ReadMode, ShardId } from '@quorate/core'
 import type { Consistency, ReadOptions } from '../kv.ts'
-import { writeTransaction } from '../machine/command.ts'
 import type { TransactionBody } from '../machine/command.ts'
-import { encodeOpen, encodeTransaction } from '../machine/compose.ts'
+import { encodeOpen, sentTransaction } from '../machine/compose.ts'
 import { decodeAnswer, encodeQuery } from '../machine/query.ts'
 import type { KvAnswer, KvQuery } from '../machine/query.ts'
 import { decodeResult } from '../machine/result.ts'
@@ -111,8 +110,7 @@ class ShardRouter implements Router {
     what: string,
   ): Promise<DoneResult> {
     const route = this.#context.routes.route(shard)
-    const content = new ByteWriter(128)
-    writeTransaction(content, body)
+    const sent = sentTransaction(body)
     const session = this.#session(shard)
     let place: SessionPlace | undefined
     let takeBack = (): void => {}
@@ -121,6 +119,7 @@ class ShardRouter implements Router {
         place = given
         ready()
       })
+      sent.capture()
     }
     const spec: CallSpec<DoneResult> = {
       route,
@@ -131,8 +130,11 @@ class ShardRouter implements Router {
         const { session: open, seq } = place as SessionPlace
         const step = { session: open.id, seq, floor: floorOf(open) }
         const { epoch } = route
-        const payload = encodeTransaction({ shard, epoch, timeMs: 0 }, step, content.view())
-        return { kind: 'command', timeoutMs, payload }
+        return {
+          kind: 'command',
+          timeoutMs,
+          payload: sent.encode({ shard, epoch, timeMs: 0 }, step),
+        }
       },
       read: (bytes) => this.#read(shard, bytes),
       renew: (renewed) => {

@@ -69,8 +69,11 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async get(key: Key, options: ReadOptions = {}): Promise<KvEntry<Out> | undefined> {
-    const [entry] = await this.getMany([key], options)
-    return entry
+    const bytes = keyBytes(key)
+    const { router, partitioner } = this.#context
+    const shard = partitioner.shardOf(bytes)
+    const { found } = await router.query(shard, { type: 'get', keys: [bytes] }, options, 'get')
+    return found[0] && entryOf(this.#format, bytes, found[0])
   }
 
   async getMany(

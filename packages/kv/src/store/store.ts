@@ -37,6 +37,7 @@ import { ShardReplica } from './shard-replica.ts'
 /** Bytes that a command's wrapping may need on its way through the layers below. */
 const COMMAND_OVERHEAD_BYTES = 1_024
 const REPORT_TIMEOUT_MS = 1_000
+const scratch = new ByteWriter(4_096)
 
 /** What a host's part of a store is made of. */
 export interface StoreContext {
@@ -275,11 +276,11 @@ export class Store {
   }
 
   #send(to: NodeId, request: KvRequest, respond: (reply: KvReply) => void): void {
-    const writer = new ByteWriter(256)
-    writer.uint32(this.fingerprint)
-    writeRequest(writer, request)
+    scratch.reset()
+    scratch.uint32(this.fingerprint)
+    writeRequest(scratch, request)
     const { timeoutMs } = request
-    this.host.call(to, this.service, writer.finish(), { timeoutMs }).then(
+    this.host.call(to, this.service, scratch.finish(), { timeoutMs }).then(
       (bytes) => {
         let reply: KvReply
         try {
@@ -296,9 +297,9 @@ export class Store {
   #serve(bytes: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve) => {
       const respond = (reply: KvReply): void => {
-        const writer = new ByteWriter(128)
-        writeReply(writer, reply)
-        resolve(writer.finish())
+        scratch.reset()
+        writeReply(scratch, reply)
+        resolve(scratch.finish())
       }
       try {
         const reader = new ByteReader(bytes)
