@@ -45,7 +45,7 @@ describe.each(Object.keys(models))('%s', (name) => {
     const found = { Ok: 0, Illegal: 0, Unknown: 0 }
     const wrong: string[] = []
     let forgiven = 0
-    for (let seed = 1; seed <= 300; seed++) {
+    for (let seed = 1; seed <= 200; seed++) {
       const random = new Random(seed)
       const object = objects[name]!()
       const options = { operations: 6, clients: 3, unknown: 0.1, failed: 0.05 }
@@ -60,8 +60,8 @@ describe.each(Object.keys(models))('%s', (name) => {
       found[verdict] += 1
     }
     expect(wrong).toEqual([])
-    expect(found.Ok).toBeGreaterThan(50)
-    expect(found.Illegal).toBeGreaterThan(15)
+    expect(found.Ok).toBeGreaterThan(35)
+    expect(found.Illegal).toBeGreaterThan(10)
     expect(forgiven).toBeGreaterThan(0)
   })
 })
