@@ -42,6 +42,8 @@ export function createStorageLane(
   /** Counts the interruptions by a full disk: a late rejection of an earlier attempt says nothing new. */
   let attempt = 0
   let full = false
+  /** The first batch that the full disk refused. */
+  let refusedSeq = 0
   let retry: Timer | undefined
 
   const report = (): void => {
@@ -53,14 +55,14 @@ export function createStorageLane(
     if (closed || seq <= durableSeq) return
     durableSeq = seq
     unfinished = unfinished.filter((batch) => batch.seq > seq)
-    if (full) {
+    if (full && seq >= refusedSeq) {
       full = false
       handlers.onFull(false)
     }
     // Writes that shared an fsync resolve one right after the other: they make one input.
     queueMicrotask(report)
   }
-  const onError = (error: unknown, ofAttempt: number): void => {
+  const onError = (error: unknown, seq: number, ofAttempt: number): void => {
     if (closed || ofAttempt !== attempt) return
     if (!isQuorateError(error, 'NO_SPACE')) {
       closed = true
@@ -73,16 +75,18 @@ export function createStorageLane(
     attempt++
     if (!full) handlers.onFull(true)
     full = true
+    refusedSeq = seq
     retry = clock.setTimer(FULL_RETRY_MS, () => {
       retry = undefined
-      for (const batch of unfinished) submit(batch)
+      // Earlier batches may still be under way on a slow disk: they were not refused.
+      for (const batch of unfinished) if (batch.seq >= refusedSeq) submit(batch)
     })
   }
   const submit = (batch: WriteBatch): void => {
     const ofAttempt = attempt
     log.write(batch).then(
       () => onWritten(batch.seq),
-      (error: unknown) => onError(error, ofAttempt),
+      (error: unknown) => onError(error, batch.seq, ofAttempt),
     )
   }
 

@@ -53,15 +53,23 @@ const judge = (
 ): Promise<void> => judgeGroup(records, applied, machine)
 
 describe('the oracle', () => {
-  it('accepts what the log bears out', async () => {
-    await judge([record({}), query({ invokedMs: 11, returnedMs: 12 })])
-    await judge([
-      record({}),
-      query({ invokedMs: 5, returnedMs: 6, index: 0, result: Uint8Array.of(0) }),
-    ])
-    await judge([record({ outcome: 'unknown', result: undefined, index: undefined })])
-    await judge([record({ outcome: 'unknown', result: undefined, index: undefined })], log())
-    await judge([record({ outcome: 'failed', code: 'NOT_LEADER', index: undefined })], log())
+  const good: readonly (readonly [
+    string,
+    readonly OperationRecord[],
+    Map<number, AppliedCommand>,
+  ])[] = [
+    ['a read after a write', [record({}), query({ invokedMs: 11, returnedMs: 12 })], log(first)],
+    [
+      'a read beside a write',
+      [record({}), query({ invokedMs: 5, index: 0, result: Uint8Array.of(0) })],
+      log(first),
+    ],
+    ['an unknown that was applied', [record({ outcome: 'unknown', index: undefined })], log(first)],
+    ['an unknown that was not', [record({ outcome: 'unknown', index: undefined })], log()],
+    ['a refusal', [record({ outcome: 'failed', code: 'NOT_LEADER', index: undefined })], log()],
+  ]
+  it.each(good)('accepts %s', async (_name, records, applied) => {
+    await expect(judge(records, applied)).resolves.toBeUndefined()
   })
 
   it('refuses a result that was not applied', async () => {

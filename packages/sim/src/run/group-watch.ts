@@ -100,6 +100,8 @@ export class GroupWatch {
   persisting(id: NodeId, image: DiskImage, batch: WriteBatch): void {
     const { truncateFrom } = batch
     if (truncateFrom === undefined || truncateFrom > this.history.length) return
+    // What has rotted may be thrown away with all after it: the others still have it.
+    if (image.faulty.length > 0) return
     const before = image.clone()
     const after = image.clone()
     after.apply(batch)
