@@ -59,7 +59,10 @@ async function expectStored(
   expect(seen).toBe(expected.size)
 }
 
-async function checkLoadThroughKills(cluster: ProcessCluster, ids: readonly string[]): Promise<void> {
+async function checkLoadThroughKills(
+  cluster: ProcessCluster,
+  ids: readonly string[],
+): Promise<void> {
   const expected = await places()
   expect(expected.size).toBeGreaterThan(100_000)
   await Promise.all(ids.map((id) => cluster.start(id)))
