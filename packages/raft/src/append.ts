@@ -69,6 +69,7 @@ function firstNew(r: RaftState, prevIndex: LogIndex, entries: readonly Entry[]):
 
 function cutBack(r: RaftState, from: LogIndex): void {
   r.mark('raft/append/conflict')
+  r.event('truncate', { from })
   r.log.truncateFrom(from)
   r.out.truncateFrom = from
   if (!r.configs.truncateFrom(from)) return
@@ -83,6 +84,7 @@ function appendTaken(r: RaftState, entries: readonly Entry[]): void {
     r.leftoverFrom = undefined
     r.out.hardStateChanged = true
   }
+  if (r.tracer.enabled) r.event('append', { from: r.log.lastIndex + 1, count: entries.length })
   r.log.append(entries)
   r.out.append(entries)
   for (let at = 0; at < entries.length; at++) {

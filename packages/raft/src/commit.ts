@@ -20,6 +20,7 @@ export function maybeCommit(r: RaftState): void {
   }
   const first = r.commitIndex < r.termStart
   r.commitIndex = index
+  if (r.tracer.enabled) r.event('commit', { index })
   r.uncommitted.acknowledge(index)
   r.busyAt = r.now
   if (first && index >= r.termStart) termCommitted(r)
@@ -42,6 +43,7 @@ export function advanceCommit(r: RaftState, index: LogIndex): void {
   if (index <= r.commitIndex) return
   assert(index <= r.log.lastIndex, 'only what the log holds is committed')
   r.commitIndex = index
+  if (r.tracer.enabled) r.event('commit', { index })
 }
 
 /**

@@ -16,6 +16,7 @@ const READ_MESSAGES = 4
 
 /** Appends entries of this term to the leader's own log. */
 export function appendOwn(r: RaftState, entries: readonly Entry[], bytes: number): void {
+  if (r.tracer.enabled) r.event('append', { from: r.log.lastIndex + 1, count: entries.length })
   r.log.append(entries)
   r.out.append(entries)
   r.uncommitted.add(r.log.lastIndex, bytes)

@@ -227,6 +227,72 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(late.send).toHaveLength(0)
   },
 
+  'a follower that no longer has what it acknowledged is believed, and what it said before is not'({
+    tracer,
+  }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const reply = { type: 'appendReply', term: 1, hintTerm: 0, blank: false } as const
+    const matchOf = (id: NodeId): number | undefined =>
+      bench.core.status().peers.find((peer) => peer.id === id)?.matchIndex
+    bench.from('b', { ...reply, ok: true, id: 1, index: 1, hint: 0 })
+    bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x')] })
+    bench.from('b', { ...reply, ok: true, id: 3, index: 2, hint: 0 })
+    expect(matchOf('b')).toBe(2)
+    bench.step({ type: 'propose', id: 2, commands: [encodeUtf8('y')] })
+    bench.from('b', { ...reply, ok: false, id: 4, index: 2, hint: 0 })
+    expect(matchOf('b')).toBe(0)
+    // An answer from before it lost its entries, and the refusal once more.
+    bench.from('b', { ...reply, ok: true, id: 4, index: 2, hint: 0 })
+    expect(matchOf('b')).toBe(0)
+    bench.from('b', { ...reply, ok: true, id: 5, index: 3, hint: 0 })
+    bench.from('b', { ...reply, ok: false, id: 4, index: 2, hint: 0 })
+    expect(matchOf('b')).toBe(3)
+  },
+
+  'old entries that have been compacted meanwhile are offered as a snapshot'({ tracer }) {
+    const bench = new Bench(tracer, {}, { logWindowBytesMax: 100 })
+    bench.lead()
+    const reply = {
+      type: 'appendReply',
+      term: 1,
+      ok: true,
+      hint: 0,
+      hintTerm: 0,
+      blank: false,
+    } as const
+    bench.from('b', { ...reply, id: 1, index: 1 })
+    bench.step({ type: 'applied', index: 1 })
+    for (let n = 0; n < 3; n++) {
+      bench.step({ type: 'propose', id: n, commands: [encodeUtf8('x')] })
+      bench.persisted()
+      bench.from('b', { ...reply, id: n + 3, index: n + 2 })
+      bench.step({ type: 'applied', index: n + 2 })
+    }
+    const { readEntries } = bench.from('c', { ...reply, id: 2, index: 1 })
+    bench.step({ type: 'snapshotTaken', snapshot: snapshotAt(4, 1), compactTo: 4 })
+    const { send } = bench.step({
+      type: 'entriesRead',
+      id: readEntries[0]?.id as number,
+      entries: undefined,
+    })
+    expect(send.map(({ to, message }) => [to, message.type])).toEqual([['c', 'snapshotOffer']])
+  },
+
+  'a snapshot of what is committed here is acknowledged with what is'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1), 2))
+    const { sendAfterPersist, fetchSnapshot } = bench.from('b', {
+      type: 'snapshotOffer',
+      term: 1,
+      id: 2,
+      snapshot: snapshotAt(1, 1),
+      others: [],
+    })
+    expect(fetchSnapshot).toBeUndefined()
+    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'appendReply', ok: true, index: 2 })
+  },
+
   'asked to campaign while it may not, a replica stays where it is'({ tracer }) {
     const bench = new Bench(tracer)
     const learner = membershipOf({ voters: ['b', 'c'], learners: ['a'] }, 2)
