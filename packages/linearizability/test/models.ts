@@ -17,7 +17,7 @@ import {
 const registerModel = register()
 
 /** A register that may forget a write, as a nondeterministic model. */
-export function forgetfulRegister(): Model {
+function forgetfulRegister(): Model {
   return powerSet<Value, { op: string; value?: Value }, Value>({
     name: 'forgetful register',
     init: () => [null],

@@ -199,6 +199,20 @@ describe('operations that may not have happened', () => {
   })
 })
 
+it('keeps the one of two like operations that expires later for later', () => {
+  const add = (call: number, end: number): Operation => {
+    return { client: call, input: { op: 'add', delta: 1 }, call, return: end, output: null }
+  }
+  const read = (output: number, call: number): Operation => {
+    return { client: 'r', input: { op: 'read' }, call, return: call + 3, output }
+  }
+  const model = models['counter']!()
+  // Only the second can be over by 10, and only the first is left after 12.
+  const { parts } = prepare(model, [add(0, 100), add(1, 10), read(1, 12), read(2, 20)])
+  const order = timeline(model, parts[0]!, new Set([0, 1]))
+  expect(new Search(model, order, new MemoryBudget(2 ** 20)).run(1000)).toBe('linearizable')
+})
+
 /** Whether some choice of the optional operations, with any answers, is linearizable. */
 function someSubset(
   model: Model,

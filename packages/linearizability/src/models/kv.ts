@@ -71,7 +71,7 @@ export const kvShapes = {
 } as const
 
 /** One key as a model; `absent` is both the initial state and the answer for it. */
-export function kvCell(absent: Value): Model<Value, KvInput, Value> {
+function kvCell(absent: Value): Model<Value, KvInput, Value> {
   return {
     name: 'kv',
     init: () => absent,

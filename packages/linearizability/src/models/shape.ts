@@ -52,7 +52,7 @@ export function isValue(value: unknown): value is Value {
 }
 
 /** Whether a value is of a kind. */
-export function isKind(kind: Kind, value: unknown): boolean {
+function isKind(kind: Kind, value: unknown): boolean {
   const absent = value === undefined || value === null
   switch (kind) {
     case 'value':

@@ -20,7 +20,7 @@ const margin = 16
 const characterWidth = 6.6
 
 /** Colours for light and dark, told apart by shape and words as well. */
-export const pictureStyle = `
+const pictureStyle = `
 .lin-svg { --ink: #1c2024; --faint: #8b929c; --rule: #e3e6ea; --paper: #ffffff; --placed: #d6ecdc; --placed-ink: #1d6b38;
   --bad: #f9c9c6; --bad-ink: #a3150b; --refused: #fbe3c0; --refused-ink: #8a5200; --later: #eceef1;
   font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--paper); }
