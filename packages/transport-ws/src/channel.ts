@@ -12,6 +12,7 @@ import type { RawData, WebSocket } from 'ws'
 import { readFrames } from './batch.ts'
 import type { Peer } from './handshake.ts'
 import { Liveness } from './liveness.ts'
+import type { Meters } from './meters.ts'
 import { TAG_BYTES } from './secret.ts'
 import { SendQueue } from './send-queue.ts'
 import { kind, SEALED } from './wire.ts'
@@ -24,6 +25,7 @@ const SOCKET_BYTES_MAX = 1_048_576
 /** Whom a channel tells. */
 export interface ChannelOwner {
   readonly limits: Limits
+  readonly meters: Pick<Meters, 'sentBytes' | 'receivedBytes'>
   /** Asks for {@link Channel.flush} at the end of this turn. */
   schedule(channel: Channel): void
   onFrame(channel: Channel, frame: Uint8Array): void
@@ -123,6 +125,7 @@ export class Channel {
       message[0] = of | SEALED
       this.peer.seals?.send.write(message)
     } else message[0] = of
+    this.#owner.meters.sentBytes.add(message.length)
     this.#ws.send(message, SEND, this.#onWritten)
     return message.length
   }
@@ -143,6 +146,7 @@ export class Channel {
   }
 
   #receive(message: Uint8Array, isBinary: boolean): void {
+    this.#owner.meters.receivedBytes.add(message.length)
     const sealed = this.#tagBytes > 0
     const first = message[0]
     if (!isBinary || first === undefined) throw malformed('an empty or a text message')

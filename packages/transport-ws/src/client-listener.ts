@@ -14,6 +14,7 @@ import { nodeConnection, type NodeConnection } from './client-socket.ts'
 import { Listening, type Accepted, type ListenOptions } from './listening.ts'
 import { positive, rejectUnknown } from './options.ts'
 import { Sockets } from './sockets.ts'
+import { sparseWarnings } from './sparse-log.ts'
 
 /** Options of {@link webSocketListener}. */
 export interface WebSocketListenerOptions extends ListenOptions {
@@ -96,7 +97,8 @@ class WsListener implements WebSocketListener {
     if (this.#status === 'closing' || this.#status === 'closed') throw closedError()
     if (this.#context !== undefined) throw new TypeError('a listener is started once')
     const options = this.#options
-    const { clock, logger } = context
+    const { clock } = context
+    const warn = sparseWarnings(clock, context.logger)
     this.#context = context
     this.#onConnection = onConnection
     const gate = {
@@ -115,7 +117,7 @@ class WsListener implements WebSocketListener {
       clock,
       tls: options.tls,
       onAccepted: (accepted) => this.#accepted(accepted),
-      onRejected: (reason, address) => logger.warn({ reason, address }, 'a client was rejected'),
+      onRejected: (reason, address) => warn({ reason, address }, 'a client was rejected'),
     })
     await this.#listening.listen()
     if (this.status !== 'opening') throw closedError()

@@ -1,11 +1,15 @@
 // Opens a WebSocket to another host, up to the point where the handshake can begin.
 import type { Socket } from 'node:net'
 import type { PeerCertificate, SecureContextOptions } from 'node:tls'
+import type { Clock } from '@quorate/core'
 import { WebSocket, type ClientOptions } from 'ws'
 
 /** What a dial needs. */
 export interface DialOptions {
   readonly url: string
+  readonly clock: Clock
+  /** Time until it must be open. */
+  readonly timeoutMs: number
   readonly payloadBytesMax: number
   /** Certificates, and the check of the other side's; for `wss:` only. */
   readonly tls?:
@@ -39,8 +43,13 @@ export function dial(options: DialOptions): WebSocket {
   const fail = (reason: string): void => {
     if (over) return
     over = true
+    timer.cancel()
     options.onFail(reason)
   }
+  const timer = options.clock.setTimer(options.timeoutMs, () => {
+    fail(`no answer within ${options.timeoutMs} ms`)
+    ws.terminate()
+  })
   ws.once('upgrade', (response) => {
     socket = response.socket
     socket.setNoDelay(true)
@@ -48,6 +57,7 @@ export function dial(options: DialOptions): WebSocket {
   ws.once('open', () => {
     if (over) return
     over = true
+    timer.cancel()
     ws.off('error', onError)
     options.onOpen(ws, socket as Socket)
   })

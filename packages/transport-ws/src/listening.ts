@@ -65,6 +65,7 @@ export class Listening {
   readonly #wss: WebSocketServer
   readonly #sockets = new Map<string, { readonly socket: Socket; deadline: Timer | undefined }>()
   readonly #perAddress = new Map<string, number>()
+  #listened: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: ListenOptions, gate: GateOptions, context: ListeningContext) {
@@ -98,6 +99,11 @@ export class Listening {
    */
   async listen(): Promise<void> {
     if (!this.#owned) return
+    this.#listened = this.#listen()
+    await this.#listened
+  }
+
+  async #listen(): Promise<void> {
     const { port = 0, host = '127.0.0.1' } = this.#options
     const server = this.#server
     await new Promise<void>((resolve, reject) => {
@@ -130,6 +136,8 @@ export class Listening {
     }
     if (!this.#owned) return
     server.off('connection', this.#onConnection)
+    // A port that is still being bound is given back too.
+    await this.#listened?.catch(() => {})
     if (!server.listening) return
     await new Promise<void>((resolve) => server.close(() => resolve()))
   }

@@ -21,6 +21,7 @@ import { dial } from './dial.ts'
 import { drawInstance, Handshake, type Identity, type Peer } from './handshake.ts'
 import { Link } from './link.ts'
 import { Listening, type Accepted } from './listening.ts'
+import { meters, type Meters } from './meters.ts'
 import { negotiate } from './negotiation.ts'
 import {
   checkUrl,
@@ -31,6 +32,7 @@ import {
 } from './options.ts'
 import { sharedKeys, type SharedKey } from './secret.ts'
 import { Sockets } from './sockets.ts'
+import { sparseWarnings } from './sparse-log.ts'
 import { acceptorTls, checkCertificate, dialerTls } from './tls.ts'
 import type { Hello, Refusal } from './wire.ts'
 
@@ -56,6 +58,8 @@ interface Memory {
   readonly epoch: number
 }
 
+type Warn = ReturnType<typeof sparseWarnings>
+
 class WsTransport implements WebSocketTransport, ChannelOwner {
   readonly supports: TransportSupports
   readonly #options: ResolvedOptions
@@ -73,6 +77,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   #context: TransportContext | undefined
   #handlers: TransportHandlers | undefined
   #identity: Identity | undefined
+  #meters: Meters | undefined
+  #warn: Warn | undefined
   #listening: Listening | undefined
   #checks: Timer | undefined
   #dirty: Channel[] = []
@@ -99,6 +105,10 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     return this.#listening?.port
   }
 
+  get meters(): Meters {
+    return this.#meters as Meters
+  }
+
   get limits(): TransportContext['limits'] {
     return this.#running.limits
   }
@@ -108,6 +118,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     if (this.#context !== undefined) throw new TypeError('a transport is started once')
     this.#context = context
     this.#handlers = handlers
+    this.#meters = meters(context.metrics)
+    this.#warn = sparseWarnings(context.clock, context.logger)
     this.#identity = {
       context,
       instance: this.#instance,
@@ -123,7 +135,9 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   }
 
   send(to: NodeId, frame: Uint8Array, lane: Lane = 'fast'): SendOutcome {
-    return this.#links.get(to)?.channel?.send(frame, lane) ?? 'dropped'
+    const outcome = this.#links.get(to)?.channel?.send(frame, lane) ?? 'dropped'
+    if (outcome === 'dropped') this.#meters?.droppedFrames.add()
+    return outcome
   }
 
   setPeer(peer: NodeId, address: string | undefined): void {
@@ -187,6 +201,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   onEnd(channel: Channel, reason: string): void {
     const link = this.#channels.get(channel)
     this.#channels.delete(channel)
+    this.meters.connections.set(this.#channels.size)
     const peer = channel.peer.id
     this.#running.logger.info({ peer, reason }, 'the connection to a peer has ended')
     link?.lost(channel)
@@ -232,7 +247,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
 
   async #listen(listen: NonNullable<ResolvedOptions['listen']>): Promise<void> {
     const options = this.#options
-    const { limits, clock, logger } = this.#running
+    const { limits, clock } = this.#running
+    const warn = this.#warn as Warn
     const gate = {
       connectionsMax: options.connectionsMax,
       connectionsPerAddressMax: options.connectionsPerAddressMax,
@@ -245,8 +261,10 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       clock,
       tls: this.#tls && acceptorTls(this.#tls),
       onAccepted: (accepted) => this.#accepted(accepted),
-      onRejected: (reason, address) =>
-        logger.warn({ reason, address }, 'a connection was rejected'),
+      onRejected: (reason, address) => {
+        this.meters.rejectedSockets.add()
+        warn({ reason, address }, 'a connection was rejected')
+      },
     })
     await this.#listening.listen()
   }
@@ -276,6 +294,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     const { cluster } = this.#running
     const ws = dial({
       url: link.url,
+      clock: this.#running.clock,
+      timeoutMs: this.#options.handshakeTimeoutMs,
       payloadBytesMax: payloadBytesMax(this.#running.limits),
       tls: this.#tls && dialerTls(this.#tls, cluster, link.peer),
       onOpen: (_ws, socket) => {
@@ -327,12 +347,14 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     this.#memories.set(peer.id, { store, epoch })
     const channel = new Channel(ws, socket, peer, dialedBy, this)
     this.#channels.set(channel, link)
+    this.meters.connections.set(this.#channels.size)
     link.adopt(channel)
   }
 
   #refused(peer: NodeId | undefined, refusal: Refusal & { readonly by: 'us' | 'them' }): void {
     const { code, reason, by } = refusal
-    this.#running.logger.warn({ peer, code, reason, by }, 'a handshake failed')
+    this.meters.refusedHandshakes.add()
+    this.#warn?.({ peer, code, reason, by }, 'a handshake failed')
   }
 
   /** The acceptor's last word: whether there is a place for a proven peer. */

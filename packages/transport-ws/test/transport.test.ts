@@ -1,9 +1,21 @@
 // The transport between hosts over real sockets of the loopback: connecting, refusing, lanes,
 // coming back.
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { isQuorateError } from '@quorate/core'
 import { afterEach, expect, test } from 'vitest'
 import { webSockets } from '../src/index.ts'
-import { bytes, closeHosts, cluster, context, host, Inbox, text } from './rig.ts'
+import { sparseWarnings } from '../src/sparse-log.ts'
+import {
+  bytes,
+  closeHosts,
+  cluster,
+  context,
+  host,
+  Inbox,
+  Log,
+  loggerTo,
+  ManualClock,
+} from './rig.ts'
 
 afterEach(closeHosts)
 
@@ -128,5 +140,45 @@ test('a shared secret lets hosts in that hold it, and no others', async () => {
   a!.transport.setPeer('n', '')
   await stranger.log.until((lines) => lines.some((line) => line.includes('no secret in common')))
   await naive.log.until((lines) => lines.some((line) => line.includes('asks for one')))
-  expect(text(bytes('x'))).toBe('x')
+  const logs = [a!, b!, stranger, naive].flatMap(({ log }) => log.lines).join('\n')
+  expect(logs).not.toContain(secret.slice(0, 12))
+})
+
+test('close while the port is being bound gives the port back', async () => {
+  const transport = webSockets({ listen: 0 })
+  const starting = transport.start(context('a'), new Inbox()).catch((error: unknown) => error)
+  await transport.close()
+  expect(isQuorateError(await starting, 'CLOSED')).toBe(true)
+  expect([transport.status, transport.port]).toEqual(['closed', undefined])
+})
+
+test('a peer that accepts and never answers is given up, and tried again', async () => {
+  const silent = createServer()
+  const sockets: Socket[] = []
+  silent.on('connection', (socket) => void sockets.push(socket))
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const clock = new ManualClock()
+  const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const a = await host('a', { peers: { b: url } }, { clock })
+  clock.advance(0)
+  await new Promise<void>((resolve) => silent.once('connection', () => resolve()))
+  clock.advance(5_000)
+  await a.log.until((lines) => lines.some((line) => line.includes('no answer within 5000 ms')))
+  const again = new Promise<void>((resolve) => silent.once('connection', () => resolve()))
+  clock.advance(100)
+  await again
+  expect(a.inbox.lines).toEqual([])
+  for (const socket of sockets) socket.destroy()
+  silent.close()
+})
+
+test('strangers cannot fill the log', async () => {
+  const clock = new ManualClock()
+  const log = new Log()
+  const warn = sparseWarnings(clock, loggerTo(log))
+  for (let line = 0; line < 1_000; line++) warn({ line }, 'a stranger')
+  expect(log.lines).toHaveLength(10)
+  clock.advance(10_000)
+  warn({ line: 1_000 }, 'a stranger')
+  expect(log.lines.at(-1)).toBe('a stranger {"line":1000,"leftOut":990}')
 })
