@@ -99,7 +99,10 @@ export abstract class BasePlacement implements Placement {
     return (this.#fingerprint ??= fingerprintOf(this.toJSON()))
   }
 
-  /** The number of the member for a hash; only asked where there are members. */
+  /**
+   * The number of the member for a hash; only asked where there are members. The hash is handed
+   * over as a signed integer, because that allocates nothing.
+   */
   protected abstract owner(hash: number): number
   /** The exact share of every member. */
   protected abstract shares(): ArrayLike<number>
@@ -111,7 +114,7 @@ export abstract class BasePlacement implements Placement {
   /** The member for a key. */
   locate(key: Key): NodeId | undefined {
     const hash = this.head.hash.hash(key)
-    return this.ids.length === 0 ? undefined : this.ids[this.owner(hash)]
+    return this.ids.length === 0 ? undefined : this.ids[this.owner(hash | 0)]
   }
 
   /** The replicas of a key: its owner, then the others by rank. */
@@ -131,7 +134,7 @@ export abstract class BasePlacement implements Placement {
 
   #order(hash: number): readonly number[] {
     if (this.ids.length === 0) return []
-    return [this.owner(hash), ...rankOrder(hash, this.salts)]
+    return [this.owner(hash | 0), ...rankOrder(hash, this.salts)]
   }
 
   /** The share of each member. */

@@ -14,15 +14,15 @@ export const fnv1a: KeyHash = {
   hash(key: Key, _seed = 0, from = 0, to = key.length): number {
     if (typeof key === 'string') {
       const bytes = utf8(key, from, to)
-      return ofBytes(bytes, 0, utf8Length)
+      return ofBytes(bytes, 0, utf8Length) >>> 0
     }
     checkKey(key)
-    return ofBytes(key, from, to)
+    return ofBytes(key, from, to) >>> 0
   },
 }
 
 function ofBytes(bytes: Uint8Array, from: number, to: number): number {
   let h = OFFSET
   for (let i = from; i < to; i++) h = Math.imul(h ^ bytes[i]!, PRIME)
-  return h >>> 0
+  return h
 }

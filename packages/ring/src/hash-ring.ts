@@ -266,8 +266,8 @@ class Ring implements HashRing {
 
   locate(key: Key): NodeId | undefined {
     const points = this.#points
-    const at = pointAt(points, this.position(key))
-    return this.#ids[points.owner[at]!]
+    const hash = this.#hashTags ? this.position(key) : this.#hash.hash(key)
+    return this.#ids[points.owner[pointAt(points, hash | 0)]!]
   }
 
   preferenceList(key: Key, n: number): readonly NodeId[] {

@@ -21,12 +21,21 @@ export interface KeyHash {
   hash(key: Key, seed?: number, from?: number, to?: number): number
 }
 
-/** Spreads the bits of a 32-bit integer: a bijection in which every input bit reaches every output bit. */
-export function mix32(value: number): number {
+/**
+ * Spreads the bits of a 32-bit integer: a bijection in which every input bit reaches every output
+ * bit. The result is signed, which an engine can hand from function to function without
+ * allocating, while integers from 2^31 up have to be boxed on the way.
+ */
+export function scramble(value: number): number {
   let h = value
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
+  return h ^ (h >>> 16)
+}
+
+/** {@link scramble}, unsigned. */
+export function mix32(value: number): number {
+  return scramble(value) >>> 0
 }
 
 /** Returns `hash` where it can place keys on a circle of 2^32 positions. */

@@ -9,11 +9,13 @@ import type { Member, MembershipChange } from './members.ts'
 import { murmur3 } from './murmur3.ts'
 import { checkJson } from './placement.ts'
 import type { Placement, PlacementJson } from './placement.ts'
-import { add, high, low, multiply } from './u64.ts'
 import type { ZoneRule } from './zones.ts'
 
+// The halves of the multiplier 2862933555777941757, and the halves of its lower half.
 const FACTOR_HIGH = 0x27bb2ee6
 const FACTOR_LOW = 0x87b0b0fd
+const FACTOR_1 = 0x87b0
+const FACTOR_0 = 0xb0fd
 
 /**
  * The bucket of a 64-bit key among `buckets`, by the published algorithm.
@@ -23,17 +25,24 @@ const FACTOR_LOW = 0x87b0b0fd
  * @param buckets - how many buckets there are, at least 1
  */
 export function jumpBucket(keyHigh: number, keyLow: number, buckets: number): number {
-  let stateHigh = keyHigh
-  let stateLow = keyLow
+  let h = keyHigh | 0
+  let l = keyLow | 0
   let bucket = 0
   let next = 0
   while (next < buckets) {
     bucket = next
-    multiply(stateHigh, stateLow, FACTOR_HIGH, FACTOR_LOW)
-    add(high, low, 0, 1)
-    stateHigh = high
-    stateLow = low
-    next = Math.floor((bucket + 1) * (2_147_483_648 / ((stateHigh >>> 1) + 1)))
+    // The state times the multiplier plus one, modulo 2^64, in pieces of 16 bits.
+    const l0 = l & 0xffff
+    const l1 = l >>> 16
+    const p00 = Math.imul(l0, FACTOR_0)
+    const p01 = Math.imul(l0, FACTOR_1)
+    const p10 = Math.imul(l1, FACTOR_0)
+    const middle = (p00 >>> 16) + (p01 & 0xffff) + (p10 & 0xffff)
+    const carry = Math.imul(l1, FACTOR_1) + (p01 >>> 16) + (p10 >>> 16) + (middle >>> 16)
+    h = (carry + Math.imul(h, FACTOR_LOW) + Math.imul(l, FACTOR_HIGH)) | 0
+    l = (((middle << 16) | (p00 & 0xffff)) + 1) | 0
+    if (l === 0) h = (h + 1) | 0
+    next = Math.floor((bucket + 1) * (2_147_483_648 / ((h >>> 1) + 1)))
   }
   return bucket
 }

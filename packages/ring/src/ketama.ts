@@ -89,7 +89,7 @@ class KetamaRing extends BasePlacement implements Ketama {
   }
 
   protected owner(hash: number): number {
-    return this.#points.owner[pointAt(this.#points, hash)]!
+    return this.#points.owner[pointAt(this.#points, hash >>> 0)]!
   }
 
   point(key: string | Uint8Array): KetamaPoint | undefined {

@@ -101,7 +101,7 @@ class MaglevPlacement extends BasePlacement implements Maglev {
   }
 
   protected owner(hash: number): number {
-    return this.table[Math.floor((hash * this.table.length) / 4_294_967_296)]!
+    return this.table[Math.floor(((hash >>> 0) * this.table.length) / 4_294_967_296)]!
   }
 
   protected shares(): Float64Array {

@@ -1,7 +1,7 @@
 // MurmurHash3 x86_32, the default hash of every ring: the fastest well-spread hash that 32-bit
 // integer arithmetic allows, and one that every language has.
 import type { Key } from '@quorate/core'
-import { mix32 } from './hash.ts'
+import { scramble } from './hash.ts'
 import type { KeyHash } from './hash.ts'
 import { checkKey, utf8, utf8Length } from './key.ts'
 
@@ -10,9 +10,12 @@ export const murmur3: KeyHash = {
   name: 'murmur3',
   bits: 32,
   hash(key: Key, seed = 0, from = 0, to = key.length): number {
-    if (typeof key === 'string') return ofText(key, seed, from, to)
+    if (typeof key === 'string') {
+      if (from === 0 && to === key.length) return ofText(key, seed) >>> 0
+      return ofUtf8(key, seed, from, to) >>> 0
+    }
     checkKey(key)
-    return ofBytes(key, seed, from, to)
+    return ofBytes(key, seed, from, to) >>> 0
   },
 }
 
@@ -42,33 +45,34 @@ function ofBytes(bytes: Uint8Array, seed: number, from: number, to: number): num
     if (i + 2 < to) word |= bytes[i + 2]! << 16
     h = last(h, word)
   }
-  return mix32(h ^ length)
+  return scramble(h ^ length)
 }
 
 // Text is hashed as if it were ASCII and only hashed again, as UTF-8, where it was not.
-function ofText(text: string, seed: number, from: number, to: number): number {
-  const length = to - from
-  const end = to - (length & 3)
+function ofText(text: string, seed: number): number {
+  const length = text.length
+  const end = length & ~3
   let h = seed | 0
   let seen = 0
-  let i = from
-  for (; i < end; i += 4) {
+  let i = 0
+  while (i < end) {
     const a = text.charCodeAt(i)
     const b = text.charCodeAt(i + 1)
     const c = text.charCodeAt(i + 2)
     const d = text.charCodeAt(i + 3)
     seen |= a | b | c | d
     h = block(h, a | (b << 8) | (c << 16) | (d << 24))
+    i += 4
   }
-  if (i < to) {
+  const rest = length & 3
+  if (rest !== 0) {
     const a = text.charCodeAt(i)
-    const b = i + 1 < to ? text.charCodeAt(i + 1) : 0
-    const c = i + 2 < to ? text.charCodeAt(i + 2) : 0
+    const b = rest > 1 ? text.charCodeAt(i + 1) : 0
+    const c = rest > 2 ? text.charCodeAt(i + 2) : 0
     seen |= a | b | c
     h = last(h, a | (b << 8) | (c << 16))
   }
-  if (seen > 0x7f) return ofUtf8(text, seed, from, to)
-  return mix32(h ^ length)
+  return seen > 0x7f ? ofUtf8(text, seed, 0, length) : scramble(h ^ length)
 }
 
 function ofUtf8(text: string, seed: number, from: number, to: number): number {

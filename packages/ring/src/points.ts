@@ -87,20 +87,28 @@ export function noPoints(): Points {
   return indexPoints(new Uint32Array(1), new Uint16Array(1))
 }
 
-/** The first point at or after a position; `count` past the last, which stands for the first. */
-export function pointAt(points: Points, hash: number): number {
-  const { position, bucket, shift } = points
+/**
+ * The first point at or after a position; `count` past the last, which stands for the first. The
+ * position may be signed or not.
+ */
+export function pointAt(points: Points, position: number): number {
+  const hash = position >>> 0
+  const from = points.bucket[hash >>> points.shift]!
+  const all = points.position
+  if (points.crowded) return searchBucket(points, hash)
+  let at = from
+  while (all[at]! < hash) at++
+  return at
+}
+
+function searchBucket({ position, bucket, shift }: Points, hash: number): number {
   let at = bucket[hash >>> shift]!
-  if (points.crowded) {
-    let end = bucket[(hash >>> shift) + 1]!
-    while (at < end) {
-      const middle = (at + end) >>> 1
-      if (position[middle]! < hash) at = middle + 1
-      else end = middle
-    }
-    return at
+  let end = bucket[(hash >>> shift) + 1]!
+  while (at < end) {
+    const middle = (at + end) >>> 1
+    if (position[middle]! < hash) at = middle + 1
+    else end = middle
   }
-  while (position[at]! < hash) at++
   return at
 }
 

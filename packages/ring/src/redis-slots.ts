@@ -1,5 +1,6 @@
 // The slots of Redis Cluster: 16,384 of them, by CRC-16 of the hash tag. The table that places
 // them is the same that places any shards.
+import type { Key } from '@quorate/core'
 import { crc16 } from './crc16.ts'
 import { tagEnd, tagStart } from './key.ts'
 import { tableByRule, tableFromJson } from './shard-table.ts'
@@ -8,13 +9,15 @@ import type { ShardRule, ShardTable, ShardTableJson, ShardTableOptions } from '.
 /** How many slots a Redis Cluster has. */
 export const REDIS_SLOTS = 16_384
 
+function hashOfTag(key: Key): number {
+  const start = tagStart(key)
+  return crc16.hash(key, 0, start, tagEnd)
+}
+
 const rule: ShardRule = {
   name: 'crc16/tags',
-  hash(key) {
-    const start = tagStart(key)
-    return crc16.hash(key, 0, start, tagEnd)
-  },
-  shard: (hash, shards) => hash % shards,
+  hash: hashOfTag,
+  shardOf: (key, shards) => hashOfTag(key) % shards,
 }
 
 /** What {@link redisSlots} may be told: a table's options, but for those that Redis fixes. */

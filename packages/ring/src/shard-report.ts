@@ -68,7 +68,7 @@ export function explainShard(
   const start = tagged ? tagStart(key) : 0
   const end = tagged ? tagEnd : key.length
   const hash = parts.rule.hash(key)
-  const shard = parts.rule.shard(hash, parts.shards)
+  const shard = parts.rule.shardOf(key, parts.shards)
   const list = table.owners(shard, Math.max(1, parts.members.length))
   const held = new Set(table.owners(shard))
   const candidates = list.map((id, place): Candidate => {

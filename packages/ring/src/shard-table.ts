@@ -31,8 +31,8 @@ export interface ShardRule {
   readonly name: string
   /** The hash of a key, an unsigned integer. */
   hash(key: Key): number
-  /** The shard of a hash, from 0 to `shards` less one. */
-  shard(hash: number, shards: number): ShardId
+  /** The shard of a key, from 0 to `shards` less one. */
+  shardOf(key: Key, shards: number): ShardId
 }
 
 /** What {@link shardTable} needs and may be told. */
@@ -118,16 +118,17 @@ export interface TableParts {
 /** Cuts the circle of 2^32 hashes into arcs of equal length, shard 0 first. */
 export function equalArcs(hash: KeyHash, hashTags: boolean): ShardRule {
   checkHash(hash)
+  const of = hashTags
+    ? (key: Key): number => {
+        const start = tagStart(key)
+        return hash.hash(key, 0, start, tagEnd) | 0
+      }
+    : (key: Key): number => hash.hash(key) | 0
   return {
     name: hashTags ? `${hash.name}/tags` : hash.name,
-    hash: hashTags
-      ? (key) => {
-          const start = tagStart(key)
-          return hash.hash(key, 0, start, tagEnd)
-        }
-      : (key) => hash.hash(key),
+    hash: (key) => of(key) >>> 0,
     // A product of 32 and 16 bits is exact in a double.
-    shard: (value, shards) => Math.floor((value * shards) / 4_294_967_296),
+    shardOf: (key, shards) => Math.floor(((of(key) >>> 0) * shards) / 4_294_967_296),
   }
 }
 
@@ -260,7 +261,7 @@ class Table implements ShardTable {
   shardOf(key: Key): ShardId {
     checkKey(key)
     const { rule, shards } = this.parts
-    return rule.shard(rule.hash(key), shards)
+    return rule.shardOf(key, shards)
   }
 
   locate(key: Key): NodeId | undefined {

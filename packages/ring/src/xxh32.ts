@@ -16,10 +16,10 @@ export const xxh32: KeyHash = {
   hash(key: Key, seed = 0, from = 0, to = key.length): number {
     if (typeof key === 'string') {
       const bytes = utf8(key, from, to)
-      return ofBytes(bytes, seed, 0, utf8Length)
+      return ofBytes(bytes, seed, 0, utf8Length) >>> 0
     }
     checkKey(key)
-    return ofBytes(key, seed, from, to)
+    return ofBytes(key, seed, from, to) >>> 0
   },
 }
 
@@ -58,5 +58,5 @@ function ofBytes(bytes: Uint8Array, seed: number, from: number, to: number): num
   for (; at < to; at++) h = Math.imul(rotl((h + Math.imul(bytes[at]!, P5)) | 0, 11), P1)
   h = Math.imul(h ^ (h >>> 15), P2)
   h = Math.imul(h ^ (h >>> 13), P3)
-  return (h ^ (h >>> 16)) >>> 0
+  return h ^ (h >>> 16)
 }

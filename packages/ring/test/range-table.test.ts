@@ -1,4 +1,5 @@
 // Ranges of keys against a model: a plain sorted list of starts.
+import { assert, isQuorateError } from '@quorate/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { rangeTable, rangeTableFrom } from '../src/index.ts'
@@ -16,34 +17,50 @@ const byBytes = (a: string, b: string): number => {
 
 const key = fc.string({ unit: 'binary', maxLength: 3 }).filter((value) => value.isWellFormed())
 
+interface Stage {
+  readonly table: RangeTable
+  readonly starts: readonly string[]
+}
+
+function take(table: RangeTable, starts: readonly string[], split: boolean, at: string): Stage {
+  const range = starts.findLastIndex((start) => byBytes(start, at) <= 0)
+  const left = table.shardOf(starts[range]!)
+  if (split) {
+    if (starts.includes(at)) {
+      assert(fails(() => table.split(at)) === 'INVALID_ARGUMENT', 'split twice at one key')
+      return { table, starts }
+    }
+    const owners = table.rangeOf(at).owners.join()
+    const next = table.split(at)
+    assert(next.rangeOf(at).owners.join() === owners, 'a split moved replicas')
+    assert(next.shardOf(starts[range]!) === left, 'a split took the id from the left half')
+    assert(next.version === table.version + 1, 'a split must make a new version')
+    return { table: next, starts: [...starts, at].sort(byBytes) }
+  }
+  if (range + 1 === starts.length) return { table, starts }
+  const { owners } = table.rangeOf(starts[range + 1]!)
+  const next = table.place(at, owners).merge(at)
+  assert(next.shardOf(at) === left, 'a merge took the id from the left half')
+  return { table: next, starts: starts.toSpliced(range + 1, 1) }
+}
+
+function fails(body: () => unknown): string {
+  try {
+    body()
+    return 'nothing'
+  } catch (error) {
+    return isQuorateError(error) ? error.code : String(error)
+  }
+}
+
 describe('a table of key ranges', () => {
   it('finds what a list of starts finds, through any splits and merges', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), key), { maxLength: 40 }), key, (steps, probe) => {
         let table: RangeTable = rangeTable({ members: ['a', 'b', 'c', 'd'], replicas: 2 })
-        let starts = ['']
+        let starts: readonly string[] = ['']
         for (const [split, at] of steps) {
-          const version = table.version
-          const range = starts.findLastIndex((start) => byBytes(start, at) <= 0)
-          if (split && starts.includes(at)) {
-            expect(() => table.split(at)).toThrow(
-              expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
-            )
-          } else if (split) {
-            const owners = table.rangeOf(at).owners
-            const id = table.shardOf(starts[range]!)
-            table = table.split(at)
-            starts = [...starts, at].sort(byBytes)
-            expect(table.rangeOf(at).owners).toEqual(owners)
-            expect(table.shardOf(starts[range]!)).toBe(id)
-            expect(table.version).toBe(version + 1)
-          } else if (range + 1 < starts.length) {
-            const next = table.rangeOf(starts[range + 1]!)
-            const id = table.shardOf(at)
-            table = table.place(at, next.owners).merge(at)
-            starts.splice(range + 1, 1)
-            expect(table.shardOf(at)).toBe(id)
-          }
+          ;({ table, starts } = take(table, starts, split, at))
         }
         expect(table.ranges.map((range) => text.decode(range.start))).toEqual(starts)
         expect(new Set(table.ranges.map((range) => range.shard)).size).toBe(starts.length)
