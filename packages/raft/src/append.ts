@@ -1,10 +1,10 @@
 // The follower's side of the log: taking a leader's entries, cutting back only what contradicts
 // them, and acknowledging only what is durable.
-import type { Entry, LogIndex, NodeId } from '@quorate/core'
+import type { Entry, Epoch, LogIndex, NodeId } from '@quorate/core'
 import { decode, membershipCodec } from '@quorate/core'
 import { advanceCommit } from './commit.ts'
 import { resetElectionDeadline, upToDate } from './election.ts'
-import type { AppendRequest, CommitNotice } from './messages.ts'
+import type { AppendReply, AppendRequest, CommitNotice } from './messages.ts'
 import type { RaftState } from './state.ts'
 
 /** Takes entries of this term's leader. */
@@ -110,17 +110,20 @@ function clearFloor(r: RaftState): void {
   resetElectionDeadline(r)
 }
 
-function acknowledge(r: RaftState, to: NodeId, id: number, index: LogIndex): void {
-  r.out.sendAfterPersist(to, {
-    type: 'appendReply',
-    term: r.term,
-    id,
-    ok: true,
-    index,
-    hint: 0,
-    hintTerm: 0,
-    blank: r.blank,
-  })
+/** Tells a leader that the logs are equal up to an index, once they durably are. */
+export function acknowledge(r: RaftState, to: NodeId, id: number, index: LogIndex): void {
+  r.out.sendAfterPersist(to, appendReply(r, id, true, index, 0, 0))
+}
+
+function appendReply(
+  r: RaftState,
+  id: number,
+  ok: boolean,
+  index: LogIndex,
+  hint: LogIndex,
+  hintTerm: Epoch,
+): AppendReply {
+  return { type: 'appendReply', term: r.term, id, ok, index, hint, hintTerm, blank: r.blank }
 }
 
 /** Refuses entries that do not join the log, and says from where they may: one probe for each term, not for each entry. */
@@ -128,16 +131,7 @@ function refuse(r: RaftState, to: NodeId, m: AppendRequest): void {
   const found = r.log.lastOfTermUpTo(Math.min(m.prevIndex - 1, r.log.lastIndex), m.prevTerm)
   const hint = Math.max(found, r.commitIndex)
   // Nothing is acknowledged by this, so it need not wait for the disk.
-  r.out.send(to, {
-    type: 'appendReply',
-    term: r.term,
-    id: m.id,
-    ok: false,
-    index: m.prevIndex,
-    hint,
-    hintTerm: r.log.term(hint) ?? 0,
-    blank: r.blank,
-  })
+  r.out.send(to, appendReply(r, m.id, false, m.prevIndex, hint, r.log.term(hint) ?? 0))
 }
 
 /** Takes the news that entries are committed; the leader knows this log to hold them. */

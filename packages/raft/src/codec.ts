@@ -1,138 +1,98 @@
-// Messages as bytes: a version, a kind, then fields as varints. Indexes of entries are not
-// written, since they follow from the message, and terms of entries only where they change.
+// Messages as bytes: a version, a kind, the term, then what the kind's layout lists. Indexes of
+// entries are not written, since they follow from the message, and terms only where they change.
 import type { ByteReader, ByteWriter, Codec, Entry, NodeId } from '@quorate/core'
-import { QuorateError, checkId, entryKindByte, entryKindOf, snapshotMetaCodec } from '@quorate/core'
-import type { AppendRequest, HeartbeatReply, RaftMessage } from './messages.ts'
+import { QuorateError, entryKindByte, entryKindOf, isId, snapshotMetaCodec } from '@quorate/core'
+import type { AppendRequest, RaftMessage, SnapshotOffer } from './messages.ts'
 
 /** The version of the messages. */
 export const WIRE_VERSION = 1
 
-const KINDS = [
-  'vote',
-  'voteReply',
-  'append',
-  'appendReply',
-  'heartbeat',
-  'heartbeatReply',
-  'commit',
-  'snapshotOffer',
-  'timeoutNow',
-  'read',
-  'readReply',
-  'wake',
-] as const satisfies readonly RaftMessage['type'][]
+/** What a kind of message holds: flags in one byte, then numbers, then ids. */
+interface Layout {
+  readonly type: RaftMessage['type']
+  readonly flags: readonly string[]
+  readonly numbers: readonly string[]
+  readonly ids?: string
+}
+
+// The position of a layout is its kind's byte.
+const LAYOUTS: readonly Layout[] = [
+  { type: 'vote', flags: ['pre', 'transfer'], numbers: ['lastIndex', 'lastTerm'] },
+  { type: 'voteReply', flags: ['pre', 'granted'], numbers: [] },
+  { type: 'append', flags: [], numbers: ['id', 'prevIndex', 'prevTerm', 'commit'] },
+  { type: 'appendReply', flags: ['ok', 'blank'], numbers: ['id', 'index', 'hint', 'hintTerm'] },
+  {
+    type: 'heartbeat',
+    flags: ['hibernate', 'vouch'],
+    numbers: ['round', 'commit', 'leaderCommit', 'echo'],
+  },
+  {
+    type: 'heartbeatReply',
+    flags: ['blank', 'hibernating'],
+    numbers: ['round', 'stamp', 'priority'],
+    ids: 'starved',
+  },
+  { type: 'commit', flags: [], numbers: ['commit'] },
+  { type: 'snapshotOffer', flags: [], numbers: ['id'], ids: 'others' },
+  { type: 'timeoutNow', flags: [], numbers: [] },
+  { type: 'read', flags: ['lease'], numbers: ['token'] },
+  { type: 'readReply', flags: [], numbers: ['token', 'index'] },
+  { type: 'wake', flags: [], numbers: [] },
+]
+
+const KINDS: ReadonlyMap<string, number> = new Map(LAYOUTS.map(({ type }, kind) => [type, kind]))
+
+/** A message as its layout sees it. */
+type Fields = Record<string, unknown>
 
 /** How Raft's messages are written. Entries' payloads are views into the bytes read. */
 export const raftCodec: Codec<RaftMessage> = {
   write(writer, message) {
+    const kind = KINDS.get(message.type) as number
+    const { flags, numbers, ids } = LAYOUTS[kind] as Layout
+    const fields = message as unknown as Fields
     writer.uint8(WIRE_VERSION)
-    writer.uint8(KINDS.indexOf(message.type))
+    writer.uint8(kind)
     writer.varint(message.term)
-    writeBody(writer, message)
+    if (flags.length > 0) {
+      writer.uint8(
+        flags.reduce((bits, name, at) => bits | (fields[name] === true ? 1 << at : 0), 0),
+      )
+    }
+    for (const name of numbers) writer.varint(fields[name] as number)
+    if (ids !== undefined) {
+      const list = fields[ids] as readonly NodeId[]
+      writer.varint(list.length)
+      for (const id of list) writer.text(id)
+    }
+    if (message.type === 'append') writeEntries(writer, message)
+    else if (message.type === 'snapshotOffer') snapshotMetaCodec.write(writer, message.snapshot)
   },
   read(reader) {
     const version = reader.uint8()
     if (version !== WIRE_VERSION) throw malformed(`a message of version ${version}`)
-    const kind = KINDS[reader.uint8()]
-    if (kind === undefined) throw malformed('an unknown kind of message')
-    return readBody(reader, kind, reader.varint())
+    const layout = LAYOUTS[reader.uint8()]
+    if (layout === undefined) throw malformed('an unknown kind of message')
+    const { type, flags, numbers, ids } = layout
+    const fields: Fields = { type, term: reader.varint() }
+    if (flags.length > 0) {
+      const bits = reader.uint8()
+      if (bits >> flags.length !== 0) throw malformed('unknown flags')
+      for (const [at, name] of flags.entries()) fields[name] = (bits & (1 << at)) !== 0
+    }
+    for (const name of numbers) fields[name] = reader.varint()
+    if (ids !== undefined) fields[ids] = readIds(reader)
+    if (type === 'append') readEntries(reader, fields as unknown as Writable<AppendRequest>)
+    else if (type === 'snapshotOffer') {
+      ;(fields as unknown as Writable<SnapshotOffer>).snapshot = snapshotMetaCodec.read(reader)
+    }
+    return fields as unknown as RaftMessage
   },
 }
 
-function writeBody(writer: ByteWriter, message: RaftMessage): void {
-  switch (message.type) {
-    case 'vote':
-      writer.uint8(flags(message.pre, message.transfer))
-      writer.varint(message.lastIndex)
-      return writer.varint(message.lastTerm)
-    case 'voteReply':
-      return writer.uint8(flags(message.pre, message.granted))
-    case 'append':
-      return writeAppend(writer, message)
-    case 'appendReply':
-      writer.varint(message.id)
-      writer.uint8(flags(message.ok, message.blank))
-      writer.varint(message.index)
-      writer.varint(message.hint)
-      return writer.varint(message.hintTerm)
-    case 'heartbeat':
-      writer.varint(message.round)
-      writer.varint(message.commit)
-      writer.varint(message.leaderCommit)
-      writer.varint(message.echo)
-      return writer.uint8(flags(message.hibernate, message.vouch))
-    case 'heartbeatReply':
-      return writeHeartbeatReply(writer, message)
-    case 'commit':
-      return writer.varint(message.commit)
-    case 'snapshotOffer':
-      writer.varint(message.id)
-      snapshotMetaCodec.write(writer, message.snapshot)
-      return writeIds(writer, message.others)
-    case 'read':
-      writer.varint(message.token)
-      return writer.uint8(flags(message.lease))
-    case 'readReply':
-      writer.varint(message.token)
-      return writer.varint(message.index)
-    case 'timeoutNow':
-    case 'wake':
-      return
-  }
-}
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-function readBody(reader: ByteReader, type: RaftMessage['type'], term: number): RaftMessage {
-  switch (type) {
-    case 'vote': {
-      const bits = readFlags(reader, 2)
-      const [pre, transfer] = [(bits & 1) !== 0, (bits & 2) !== 0]
-      return { type, term, pre, transfer, lastIndex: reader.varint(), lastTerm: reader.varint() }
-    }
-    case 'voteReply': {
-      const bits = readFlags(reader, 2)
-      return { type, term, pre: (bits & 1) !== 0, granted: (bits & 2) !== 0 }
-    }
-    case 'append':
-      return readAppend(reader, term)
-    case 'appendReply': {
-      const id = reader.varint()
-      const bits = readFlags(reader, 2)
-      const [ok, blank] = [(bits & 1) !== 0, (bits & 2) !== 0]
-      const [index, hint, hintTerm] = [reader.varint(), reader.varint(), reader.varint()]
-      return { type, term, id, ok, index, hint, hintTerm, blank }
-    }
-    case 'heartbeat': {
-      const [round, commit] = [reader.varint(), reader.varint()]
-      const [leaderCommit, echo] = [reader.varint(), reader.varint()]
-      const bits = readFlags(reader, 2)
-      const [hibernate, vouch] = [(bits & 1) !== 0, (bits & 2) !== 0]
-      return { type, term, round, commit, leaderCommit, echo, hibernate, vouch }
-    }
-    case 'heartbeatReply':
-      return readHeartbeatReply(reader, term)
-    case 'commit':
-      return { type, term, commit: reader.varint() }
-    case 'snapshotOffer': {
-      const [id, snapshot] = [reader.varint(), snapshotMetaCodec.read(reader)]
-      return { type, term, id, snapshot, others: readIds(reader) }
-    }
-    case 'read': {
-      const token = reader.varint()
-      return { type, term, token, lease: readFlags(reader, 1) !== 0 }
-    }
-    case 'readReply':
-      return { type, term, token: reader.varint(), index: reader.varint() }
-    case 'timeoutNow':
-    case 'wake':
-      return { type, term }
-  }
-}
-
-function writeAppend(writer: ByteWriter, message: AppendRequest): void {
-  writer.varint(message.id)
-  writer.varint(message.prevIndex)
-  writer.varint(message.prevTerm)
-  writer.varint(message.commit)
+function writeEntries(writer: ByteWriter, message: AppendRequest): void {
   writer.varint(message.entries.length)
   let term = message.prevTerm
   for (const entry of message.entries) {
@@ -145,13 +105,12 @@ function writeAppend(writer: ByteWriter, message: AppendRequest): void {
   }
 }
 
-function readAppend(reader: ByteReader, term: number): AppendRequest {
-  const [id, prevIndex, prevTerm] = [reader.varint(), reader.varint(), reader.varint()]
-  const commit = reader.varint()
+function readEntries(reader: ByteReader, message: Writable<AppendRequest>): void {
+  const { prevIndex, term } = message
   const count = reader.count(2)
   if (prevIndex + count > Number.MAX_SAFE_INTEGER) throw malformed('an index over 2^53 - 1')
   const entries: Entry[] = []
-  let epoch = prevTerm
+  let epoch = message.prevTerm
   for (let at = 1; at <= count; at++) {
     const head = reader.uint8()
     if ((head & 0x80) !== 0) {
@@ -163,28 +122,7 @@ function readAppend(reader: ByteReader, term: number): AppendRequest {
     entries.push({ index: prevIndex + at, epoch, kind, payload: reader.bytes() })
   }
   if (epoch > term) throw malformed('an entry of a later term than its message')
-  return { type: 'append', term, id, prevIndex, prevTerm, commit, entries }
-}
-
-function writeHeartbeatReply(writer: ByteWriter, message: HeartbeatReply): void {
-  writer.varint(message.round)
-  writer.varint(message.stamp)
-  writer.varint(message.priority)
-  writer.uint8(flags(message.blank, message.hibernating))
-  writeIds(writer, message.starved)
-}
-
-function readHeartbeatReply(reader: ByteReader, term: number): HeartbeatReply {
-  const [round, stamp, priority] = [reader.varint(), reader.varint(), reader.varint()]
-  const bits = readFlags(reader, 2)
-  const [blank, hibernating] = [(bits & 1) !== 0, (bits & 2) !== 0]
-  const starved = readIds(reader)
-  return { type: 'heartbeatReply', term, round, stamp, priority, blank, hibernating, starved }
-}
-
-function writeIds(writer: ByteWriter, ids: readonly NodeId[]): void {
-  writer.varint(ids.length)
-  for (const id of ids) writer.text(id)
+  message.entries = entries
 }
 
 function readIds(reader: ByteReader): readonly NodeId[] {
@@ -192,23 +130,10 @@ function readIds(reader: ByteReader): readonly NodeId[] {
   const ids: NodeId[] = []
   for (let at = 0; at < count; at++) {
     const id = reader.text()
-    try {
-      ids.push(checkId(id, 'a member'))
-    } catch (cause) {
-      throw new QuorateError('MALFORMED', 'malformed bytes: an id of another alphabet', { cause })
-    }
+    if (!isId(id)) throw malformed('an id of another alphabet')
+    ids.push(id)
   }
   return ids
-}
-
-function flags(first: boolean, second = false): number {
-  return (first ? 1 : 0) | (second ? 2 : 0)
-}
-
-function readFlags(reader: ByteReader, bits: number): number {
-  const value = reader.uint8()
-  if (value >> bits !== 0) throw malformed('unknown flags')
-  return value
 }
 
 function malformed(what: string): QuorateError {

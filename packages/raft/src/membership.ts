@@ -99,21 +99,14 @@ function caughtUp(r: RaftState, id: NodeId): boolean {
 
 /** New voters catch up as learners first: an empty log must not be needed for a quorum. */
 function learnFirst(r: RaftState, behind: readonly NodeId[]): void {
-  const { voters, learners, witnesses, version } = r.membership
+  const { voters, learners, witnesses } = r.membership
   const change = r.change as NonNullable<RaftState['change']>
   change.stage = 'learn'
   change.deadline = r.now + 10 * r.options.electionTimeoutMs
   const added = behind.filter((id) => !learners.includes(id))
   if (added.length === 0) return
   const all = [...learners, ...added].sort()
-  appendMembership(r, {
-    version: version + 1,
-    voters,
-    learners: all,
-    witnesses,
-    outgoing: [],
-    learnersNext: [],
-  })
+  appendMembership(r, voters, all, witnesses)
 }
 
 /** Goes on with a change whose new voters have caught up. */
@@ -149,39 +142,42 @@ export function expireChange(r: RaftState): void {
 }
 
 function enter(r: RaftState, wished: Membership): void {
-  const { voters, version, witnesses } = r.membership
+  const { voters, witnesses } = r.membership
   const leaving = voters.filter((id) => !wished.voters.includes(id))
   const joining = wished.voters.filter((id) => !voters.includes(id))
   // Majorities of sets that differ by one voter meet; with other quorums they need not.
   if (leaving.length + joining.length <= 1 && r.options.commitSlack === 0) {
-    appendMembership(r, { ...wished, version: version + 1 })
+    appendMembership(r, wished.voters, wished.learners, wished.witnesses)
     return
   }
-  appendMembership(r, {
-    version: version + 1,
-    voters: wished.voters,
+  appendMembership(
+    r,
+    wished.voters,
     // Who still votes in the outgoing half becomes a learner only when that half is gone.
-    learners: wished.learners.filter((id) => !voters.includes(id)),
-    witnesses: [...new Set([...wished.witnesses, ...witnesses])].sort(),
-    outgoing: voters,
-    learnersNext: wished.learners.filter((id) => voters.includes(id)),
-  })
+    wished.learners.filter((id) => !voters.includes(id)),
+    [...new Set([...wished.witnesses, ...witnesses])].sort(),
+    voters,
+    wished.learners.filter((id) => voters.includes(id)),
+  )
 }
 
 function leaveJoint(r: RaftState): void {
-  const { version, voters, learners, learnersNext, witnesses } = r.membership
-  appendMembership(r, {
-    version: version + 1,
-    voters,
-    learners: [...learners, ...learnersNext].sort(),
-    witnesses: witnesses.filter((id) => voters.includes(id)),
-    outgoing: [],
-    learnersNext: [],
-  })
+  const { voters, learners, learnersNext, witnesses } = r.membership
+  const remaining = witnesses.filter((id) => voters.includes(id))
+  appendMembership(r, voters, [...learners, ...learnersNext].sort(), remaining)
 }
 
 // Never refused for want of room: a group in joint consensus needs both quorums until it is out.
-function appendMembership(r: RaftState, membership: Membership): void {
+function appendMembership(
+  r: RaftState,
+  voters: readonly NodeId[],
+  learners: readonly NodeId[],
+  witnesses: readonly NodeId[],
+  outgoing: readonly NodeId[] = [],
+  learnersNext: readonly NodeId[] = [],
+): void {
+  const version = r.membership.version + 1
+  const membership: Membership = { version, voters, learners, witnesses, outgoing, learnersNext }
   const entry = {
     index: r.log.lastIndex + 1,
     epoch: r.term,
@@ -190,7 +186,7 @@ function appendMembership(r: RaftState, membership: Membership): void {
   }
   appendOwn(r, [entry], 0)
   r.configs.append(entry)
-  r.event('membership', { version: membership.version, index: entry.index })
+  r.event('membership', { version, index: entry.index })
   const before = r.peers
   trackMembers(r)
   broadcastAppend(r)

@@ -1,6 +1,7 @@
 // Snapshots: made by the driver, named here. Their bytes never pass through; a follower that needs
 // one is told which, and fetches it from whoever has it.
 import type { LogIndex, NodeId, SnapshotMeta } from '@quorate/core'
+import { acknowledge } from './append.ts'
 import { resetElectionDeadline, upToDate } from './election.ts'
 import type { SnapshotOffer } from './messages.ts'
 import type { Progress } from './progress.ts'
@@ -31,14 +32,14 @@ export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void 
   const { index, epoch } = m.snapshot
   if (index <= r.commitIndex) {
     r.mark('raft/snapshot/already-there')
-    replyAt(r, from, m.id, r.commitIndex)
+    acknowledge(r, from, m.id, r.commitIndex)
     return
   }
   if (r.log.matches(index, epoch)) {
     // The log holds the snapshot's last entry, so it holds all that the snapshot stands for.
     r.mark('raft/snapshot/log-suffices')
     r.commitIndex = index
-    replyAt(r, from, m.id, index)
+    acknowledge(r, from, m.id, index)
     return
   }
   if (r.fetch !== undefined && r.fetch.snapshot.id === m.snapshot.id) return
@@ -59,7 +60,7 @@ export function snapshotFetched(r: RaftState, snapshot: SnapshotMeta): void {
     return
   }
   install(r, snapshot)
-  if (r.leader !== undefined) replyAt(r, r.leader, offerId, snapshot.index)
+  if (r.leader !== undefined) acknowledge(r, r.leader, offerId, snapshot.index)
 }
 
 function install(r: RaftState, snapshot: SnapshotMeta): void {
@@ -118,17 +119,4 @@ export function snapshotTaken(r: RaftState, taken: SnapshotMeta, compactTo: LogI
     r.log.compactTo(to)
     r.configs.compactTo(to)
   }
-}
-
-function replyAt(r: RaftState, to: NodeId, id: number, index: LogIndex): void {
-  r.out.sendAfterPersist(to, {
-    type: 'appendReply',
-    term: r.term,
-    id,
-    ok: true,
-    index,
-    hint: 0,
-    hintTerm: 0,
-    blank: r.blank,
-  })
 }

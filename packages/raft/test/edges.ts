@@ -101,6 +101,16 @@ function snapshotAt(index: number, epoch: number): SnapshotMeta {
 }
 
 export const edges: Readonly<Record<string, Scenario>> = {
+  'only what a message has verified is committed, whatever else the log holds'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1, 1)))
+    // The leader of term 2 has committed 3 entries of its own; of this log it has seen one.
+    bench.from('c', append(2, [1, 1], [], 3))
+    expect(bench.core.status()).toMatchObject({ commitIndex: 1, lastIndex: 3 })
+    bench.from('c', append(2, [0, 0], entriesOf(1, 1, 1), 3))
+    expect(bench.core.status()).toMatchObject({ commitIndex: 2, lastIndex: 3 })
+  },
+
   'what no leader can have sent changes nothing'({ tracer }) {
     const bench = new Bench(tracer)
     const nonsense: AppendRequest[] = [
