@@ -1,6 +1,6 @@
 // The one file to change for another algorithm, storage or placement: everything else in the app
 // takes what is chosen here by its contract.
-import type { ConsensusFactory, HostStorage, NodeId, Partitioner } from '@quorate/core'
+import type { ConsensusFactory, HostStorage, NodeId, Partitioner, Random } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
@@ -10,6 +10,22 @@ import { memoryStorage } from '@quorate/storage-memory'
 /** The algorithms that `--consensus` knows. */
 export const consensusChoices: Readonly<Record<string, () => ConsensusFactory>> = {
   raft: () => raft(),
+}
+
+/** What a simulation draws of each algorithm's settings, so that seeds differ in these too. */
+export const simulatedConsensus: Readonly<Record<string, (random: Random) => ConsensusFactory>> = {
+  raft(random) {
+    const electionTimeoutMs = 150 + random.below(850)
+    const heartbeatIntervalMs = Math.max(10, Math.floor(electionTimeoutMs / (3 + random.below(8))))
+    const preVote = random.fraction() < 0.7
+    return raft({
+      electionTimeoutMs,
+      heartbeatIntervalMs,
+      preVote,
+      checkQuorum: true,
+      clockDriftMax: 0.1,
+    })
+  },
 }
 
 /** The storages that `--storage` knows; each is given the host's directory. */

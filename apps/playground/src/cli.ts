@@ -1,9 +1,11 @@
 // The `quorate` command: parses, runs one command, and ends with the exit code of what happened.
 import { Command, CommanderError } from 'commander'
+import { addCheck } from './commands/check.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDemo } from './commands/demo.ts'
 import { addLoad } from './commands/load.ts'
 import { addNode } from './commands/node.ts'
+import { addSim } from './commands/sim.ts'
 import { addStatus } from './commands/status.ts'
 import { exitCodes, exitOf } from './output/exit-codes.ts'
 import { printError } from './output/report.ts'
@@ -31,8 +33,11 @@ A cluster is found by its file in the data directory (./data), or by --connect.`
   addClientCommands(program)
   addLoad(program)
   addStatus(program)
-  for (const command of program.commands)
+  addCheck(program)
+  addSim(program)
+  for (const command of program.commands.flatMap((one) => [one, ...one.commands])) {
     command.exitOverride().showHelpAfterError('(--help shows what there is)')
+  }
   return program
 }
 

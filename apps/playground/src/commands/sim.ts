@@ -1,0 +1,139 @@
+// sim: clusters on a virtual clock, network and disk, from a seed: many seeds, or one again.
+import { writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { randomSeed } from '@quorate/core'
+import type { SimulateOptions } from '@quorate/sim'
+import {
+  failureReport,
+  registerMap,
+  registerWorkload,
+  simulate,
+  spaceTime,
+  sweep,
+} from '@quorate/sim'
+import { choose, simulatedConsensus } from '../choices.ts'
+import { CommandEnd } from '../output/exit-codes.ts'
+import { createProgress } from '../output/progress.ts'
+import type { OutputOptions } from '../output/report.ts'
+import { printResult } from '../output/report.ts'
+import { integer, withOutput } from './options.ts'
+
+/** Clocks of two hosts may differ by twice as much, which is less than leases allow for. */
+const DRIFT_MAX = 0.04
+const SEED_MAX = 0xffffffff
+
+interface RunOptions extends OutputOptions {
+  readonly consensus: string
+  readonly seeds: number
+  readonly seed?: number
+}
+
+interface ReplayOptions extends OutputOptions {
+  readonly consensus: string
+  readonly seed: number
+  readonly picture?: string
+}
+
+/** Adds the commands. */
+export function addSim(program: Command): void {
+  const sim = program.command('sim').description('simulate clusters with faults, from a seed')
+  withOutput(sim.command('run').description('run many seeds; exit code 1 where one fails'))
+    .option('--seeds <count>', 'how many', integer(1, 10_000_000), 100)
+    .option('--seed <seed>', 'the first one (default: a fresh one)', integer(0, SEED_MAX))
+    .option(
+      '--consensus <name>',
+      `the algorithm: ${Object.keys(simulatedConsensus).join(', ')}`,
+      'raft',
+    )
+    .action(run)
+  withOutput(sim.command('replay').description('run one seed again; exit code 1 where it fails'))
+    .requiredOption('--seed <seed>', 'which one', integer(0, SEED_MAX))
+    .option(
+      '--consensus <name>',
+      `the algorithm: ${Object.keys(simulatedConsensus).join(', ')}`,
+      'raft',
+    )
+    .option('--picture <file>', 'write a page with every message, crash and term')
+    .action(replay)
+}
+
+function settings(consensus: string): Omit<SimulateOptions, 'seed'> {
+  return {
+    consensus: choose(simulatedConsensus, consensus, '--consensus'),
+    stateMachine: registerMap,
+    workload: registerWorkload(),
+    canonicalSnapshots: true,
+    driftMax: DRIFT_MAX,
+    reads: ['quorum', 'lease'],
+  }
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const firstSeed = options.seed ?? randomSeed()
+  const started = performance.now()
+  const seconds = (): number => (performance.now() - started) / 1_000
+  const progress = createProgress(options.json !== true)
+  let seeds = 0
+  let simulatedMs = 0
+  const result = await sweep({
+    ...settings(options.consensus),
+    firstSeed,
+    seeds: options.seeds,
+    replay: (seed) => `npx quorate sim replay --seed ${seed} --consensus ${options.consensus}`,
+    onSeed(one) {
+      seeds++
+      simulatedMs += one.simulatedMs
+      progress.update(
+        () =>
+          `${seeds} of ${options.seeds} seeds, ${(seeds / seconds()).toFixed(1)} a second, ${Math.round(simulatedMs / 1_000 / seconds())} simulated seconds a second`,
+      )
+    },
+  })
+  progress.end()
+  const { failures, marks: _marks, ...totals } = result
+  const rate = {
+    secondsTaken: seconds(),
+    seedsPerSecond: result.seeds / seconds(),
+    simulatedPerSecond: result.simulatedMs / 1_000 / seconds(),
+  }
+  printResult(
+    options,
+    { consensus: options.consensus, firstSeed, ...totals, ...rate, failures },
+    () =>
+      [
+        ...failures,
+        `${options.consensus}: ${result.seeds} seeds from ${firstSeed}, ${failures.length} failed; ${Math.round(result.simulatedMs / 1_000)} simulated seconds in ${rate.secondsTaken.toFixed(1)} s (${rate.seedsPerSecond.toFixed(1)} seeds, ${Math.round(rate.simulatedPerSecond)} simulated seconds a second)`,
+        `faults: ${Object.entries(result.faults)
+          .map(([kind, count]) => `${kind} ${count}`)
+          .join(', ')}`,
+      ].join('\n'),
+  )
+  if (failures.length > 0) throw new CommandEnd('failed')
+}
+
+async function replay(options: ReplayOptions): Promise<void> {
+  const result = await simulate({
+    ...settings(options.consensus),
+    seed: options.seed,
+    record: options.picture !== undefined,
+  })
+  if (options.picture !== undefined && result.recording !== undefined) {
+    await writeFile(options.picture, spaceTime(result.recording))
+  }
+  const { traceHash, events, simulatedMs, committed, faults, failure } = result
+  const summary = {
+    seed: options.seed,
+    traceHash,
+    events,
+    simulatedMs,
+    committed,
+    faults,
+    failed: failure !== undefined,
+  }
+  printResult(options, summary, () =>
+    failure === undefined
+      ? `seed ${options.seed}: nothing failed; ${events} events, ${committed} commits, trace hash ${traceHash}`
+      : failureReport(result),
+  )
+  if (failure !== undefined) throw new CommandEnd('failed')
+}
