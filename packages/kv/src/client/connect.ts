@@ -1,6 +1,13 @@
 // A store from afar: the same operations as embedded, straight to the leaders, over one connection
 // to each host.
-import { QuorateError, createRandom, randomSeed, silentLogger, systemClock } from '@quorate/core'
+import {
+  QuorateError,
+  createRandom,
+  decodeUtf8,
+  randomSeed,
+  silentLogger,
+  systemClock,
+} from '@quorate/core'
 import type {
   AbortOptions,
   CallOptions,
@@ -15,11 +22,13 @@ import type {
 } from '@quorate/core'
 import { hashRing } from '@quorate/ring'
 import type { KvLifetime, KvOperations, KvStatus } from '../kv.ts'
+import { encodeAdmin, kvAdmin } from '../placement/admin.ts'
+import type { KvAdmin } from '../placement/admin.ts'
 import { fingerprint } from '../routing/fingerprint.ts'
 import { createRouter } from '../routing/router.ts'
 import type { Router } from '../routing/router.ts'
 import { decodeMap, routeTable } from '../routing/routes.ts'
-import type { ClusterMap, RouteTable } from '../routing/routes.ts'
+import type { ClusterMap, Route, RouteTable } from '../routing/routes.ts'
 import { errorOf, errorReply } from '../routing/wire.ts'
 import type { KvReply, KvRequest } from '../routing/wire.ts'
 import { plainValues } from '../store/entry.ts'
@@ -54,6 +63,8 @@ export interface ConnectOptions extends CallOptions {
 
 /** A client of a store: the operations of {@link Kv}, over a network. */
 export interface KvClient extends KvOperations, KvLifetime {
+  /** Hosts, moves and leaders, for operators. */
+  readonly admin: KvAdmin
   /** The hosts that it is connected to. */
   readonly hosts: readonly NodeId[]
   /** The shard of a key. */
@@ -188,7 +199,9 @@ class Links {
 }
 
 class Client extends Operations<Uint8Array | string, Uint8Array> implements KvClient {
+  readonly admin: KvAdmin
   readonly #links: Links
+  #mapRoute: Route | undefined
   readonly #routes: RouteTable
   readonly #router: Router
   readonly #partitioner: Pick<Partitioner, 'shards' | 'shardOf'>
@@ -223,6 +236,12 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     this.#routes = routes
     this.#router = router
     this.#partitioner = partitioner
+    this.admin = kvAdmin({
+      router,
+      shardRoute: (shard) => routes.route(shard),
+      replicas: () => Math.max(...routes.all.map(({ members }) => members.length)),
+      mapRoute: (callOptions) => this.#findMap(callOptions),
+    })
     // The first host may not know the addresses of all others before it has asked them.
     if (this.#isIncomplete(welcome.map)) this.#refresh()
   }
@@ -284,6 +303,20 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
       this.#links.learn(map)
       this.#routes.install(map)
     })
+  }
+
+  async #findMap({ timeoutMs = REFRESH_TIMEOUT_MS }: CallOptions): Promise<Route> {
+    if (this.#mapRoute !== undefined) return this.#mapRoute
+    const link = this.#links.any()
+    if (link === undefined) throw new QuorateError('UNAVAILABLE', 'no host can be reached')
+    const payload = encodeAdmin({ op: 'where' })
+    const reply = await new Promise<KvReply>((resolve) =>
+      link.send({ kind: 'admin', timeoutMs, payload }, '', resolve),
+    )
+    if (!reply.ok) throw errorOf(reply.error)
+    const members = JSON.parse(decodeUtf8(reply.body)) as readonly NodeId[]
+    this.#mapRoute = { shard: -1, epoch: 0, leader: undefined, members }
+    return this.#mapRoute
   }
 
   async #status({ timeoutMs = 5_000, signal }: CallOptions): Promise<KvStatus> {

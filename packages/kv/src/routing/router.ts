@@ -13,7 +13,7 @@ import { deadlines } from './deadlines.ts'
 import type { Deadlines } from './deadlines.ts'
 import { RoutedCall } from './routed-call.ts'
 import type { CallContext, CallSpec, Exchange } from './routed-call.ts'
-import type { RouteTable } from './routes.ts'
+import type { Route, RouteTable } from './routes.ts'
 import { floorOf, shardSession } from './session.ts'
 import type { SessionPlace, ShardSession } from './session.ts'
 import type { ReadLevel, ReplyError } from './wire.ts'
@@ -60,6 +60,8 @@ export interface Router {
     prefix: Uint8Array,
     options: CallOptions,
   ): Promise<Uint8Array>
+  /** Sends a request about the placement to whoever leads a group; it must be safe to repeat. */
+  admin(route: Route, payload: Uint8Array, options: CallOptions, what: string): Promise<Uint8Array>
   /** How many calls are under way. */
   readonly calls: number
   /** Ends all calls. */
@@ -194,6 +196,25 @@ class ShardRouter implements Router {
         anyReplica: after !== undefined,
         what: `the watch of shard ${shard}`,
         request: (timeoutMs) => ({ kind: 'watch', timeoutMs, shard, after, prefix }),
+        read: (value) => ({ value }),
+      },
+      options,
+    )
+  }
+
+  admin(
+    route: Route,
+    payload: Uint8Array,
+    options: CallOptions,
+    what: string,
+  ): Promise<Uint8Array> {
+    return this.#run(
+      {
+        route,
+        write: false,
+        anyReplica: false,
+        what,
+        request: (timeoutMs) => ({ kind: 'admin', timeoutMs, payload }),
         read: (value) => ({ value }),
       },
       options,

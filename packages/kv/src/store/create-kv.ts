@@ -13,6 +13,11 @@ import type {
   Unsubscribe,
 } from '@quorate/core'
 import type { Host, SnapshotPolicy } from '@quorate/runtime'
+import { decodeAdmin, kvAdmin } from '../placement/admin.ts'
+import type { KvAdmin } from '../placement/admin.ts'
+import { answerForGroup } from '../placement/keeper.ts'
+import { managedPlacement } from '../placement/managed.ts'
+import type { ManagedOptions, ManagedPlacement } from '../placement/managed.ts'
 import type { KvEvents, KvLifetime, KvOperations } from '../kv.ts'
 import type { HistoryLimits } from '../machine/history.ts'
 import { shardMachine } from '../machine/shard-machine.ts'
@@ -35,10 +40,18 @@ export interface KvOptions {
   readonly snapshots?: SnapshotPolicy | undefined
   /** How much history each replica keeps for watches. Default 10,000 changes and 4 MiB. */
   readonly history?: Partial<HistoryLimits> | undefined
+  /**
+   * Lets the store place its shards itself: hosts join and are drained, failed ones are replaced, and
+   * replicas and leaders are spread evenly. The same on every host. Default: every shard stays where
+   * the partitioner has placed it.
+   */
+  readonly managed?: ManagedOptions | undefined
 }
 
 /** A store, as it is embedded in a host. */
 export interface Kv extends KvOperations, KvLifetime, EventSource<KvEvents> {
+  /** Hosts, moves and leaders, for operators. */
+  readonly admin: KvAdmin
   /** Its name. */
   readonly name: string
   /** The host that it lives on. */
@@ -69,23 +82,31 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   const { host, partitioner, name = 'kv' } = options
   checkOptions(name, partitioner)
   const store = new Store({ host, name, partitioner })
-  const replicas: Replica[] = []
+  const start = async (shard: ShardId, members: readonly NodeId[] | undefined): Promise<void> => {
+    const machine = shardMachine({ shard, history: options.history })
+    const { consensus, snapshots } = options
+    const group = store.group(shard)
+    const target = members && { voters: members }
+    const replica = await host.createReplica({
+      group,
+      consensus,
+      stateMachine: machine,
+      members: target,
+      snapshots,
+    })
+    store.add(shard, replica, machine)
+  }
+  let managed: ManagedPlacement | undefined
   try {
-    const mine = [...ownersOf(partitioner).entries()].filter(([, owners]) =>
-      owners.includes(host.id),
-    )
-    const started = await Promise.allSettled(
-      mine.map(([shard, owners]) => startReplica(store, options, shard, owners)),
-    )
-    for (const outcome of started) if (outcome.status === 'fulfilled') replicas.push(outcome.value)
-    const failed = started.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    if (options.managed === undefined) await startAll(store, start)
+    else managed = await managedPlacement(store, options, options.managed, start)
   } catch (error) {
+    const replicas = store.replicas()
     store.close()
     await Promise.allSettled(replicas.map((replica) => replica.close()))
     throw error
   }
-  const kv = new EmbeddedKv(store, replicas, {
+  const kv = new EmbeddedKv(store, managed, {
     router: store.router,
     partitioner,
     status: (callOptions) => store.status(callOptions),
@@ -95,22 +116,18 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   return kv
 }
 
-async function startReplica(
+/** Starts every replica that the partitioner places on this host. */
+async function startAll(
   store: Store,
-  options: KvOptions,
-  shard: ShardId,
-  owners: readonly NodeId[],
-): Promise<Replica> {
-  const machine = shardMachine({ shard, history: options.history })
-  const replica = await options.host.createReplica({
-    group: store.group(shard),
-    consensus: options.consensus,
-    stateMachine: machine,
-    members: { voters: owners },
-    snapshots: options.snapshots,
-  })
-  store.add(shard, replica, machine)
-  return replica
+  start: (shard: ShardId, members: readonly NodeId[]) => Promise<void>,
+): Promise<void> {
+  store.manage((payload, timeoutMs) => answerForGroup(store, decodeAdmin(payload), timeoutMs))
+  const mine = [...ownersOf(store.partitioner).entries()].filter(([, owners]) =>
+    owners.includes(store.host.id),
+  )
+  const started = await Promise.allSettled(mine.map(([shard, owners]) => start(shard, owners)))
+  const failed = started.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 function checkOptions(name: string, partitioner: Partitioner): void {
@@ -127,15 +144,26 @@ function checkOptions(name: string, partitioner: Partitioner): void {
 class EmbeddedKv extends Operations<Uint8Array | string, Uint8Array> implements Kv {
   readonly name: string
   readonly host: NodeId
+  readonly admin: KvAdmin
   readonly #store: Store
-  readonly #replicas: readonly Replica[]
+  readonly #managed: ManagedPlacement | undefined
   #closing: Promise<void> | undefined
   #lifecycle: Lifecycle = 'open'
 
-  constructor(store: Store, replicas: readonly Replica[], context: OperationsContext) {
+  constructor(store: Store, managed: ManagedPlacement | undefined, context: OperationsContext) {
     super(context, plainValues)
     this.#store = store
-    this.#replicas = replicas
+    this.#managed = managed
+    this.admin = kvAdmin({
+      router: store.router,
+      shardRoute: (shard) => store.routes.route(shard),
+      replicas: () => store.partitioner.replicas,
+      mapRoute() {
+        if (managed !== undefined) return Promise.resolve(managed.mapRoute)
+        const message = 'the placement of this store is not managed: see the option "managed"'
+        return Promise.reject(new QuorateError('NOT_SUPPORTED', message))
+      },
+    })
     this.name = store.name
     this.host = store.host.id
   }
@@ -166,8 +194,13 @@ class EmbeddedKv extends Operations<Uint8Array | string, Uint8Array> implements 
 
   async #close(options?: AbortOptions): Promise<void> {
     this.#lifecycle = 'closing'
+    await this.#managed?.stop()
+    const replicas = this.#store.replicas()
     this.#store.close()
-    const closed = await Promise.allSettled(this.#replicas.map((replica) => replica.close(options)))
+    const closed = await Promise.allSettled([
+      ...replicas.map((replica) => replica.close(options)),
+      this.#managed?.close(options),
+    ])
     this.#lifecycle = 'closed'
     const failures = closed.filter((outcome) => outcome.status === 'rejected')
     if (failures.length > 0) throw failures[0]?.reason

@@ -1,7 +1,7 @@
 // One shard's replica on this host, as requests see it: epochs are checked, time is stamped, reads
 // are made as fresh as asked for. Nothing here remembers anything that matters.
 import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
-import type { Clock, NodeId, Replica, Timer } from '@quorate/core'
+import type { Clock, NodeId, Replica, Timer, Unsubscribe } from '@quorate/core'
 import { rawKey } from '../key.ts'
 import { encodeCommand, stampCommand } from '../machine/command.ts'
 import type { Change } from '../machine/history.ts'
@@ -50,14 +50,14 @@ export class ShardReplica {
   /** The log time for which the timer is set, infinity where none is. */
   #tickMs = Number.POSITIVE_INFINITY
   #closed = false
-  readonly #stopApplied: () => void
+  readonly #cleanup: Unsubscribe[] = []
 
   constructor(context: ShardReplicaContext) {
     this.#context = context
     this.replica = context.replica
     this.machine = context.machine
     this.#waits = appliedWaits(context.machine, context.clock)
-    this.#stopApplied = context.machine.onApplied(() => this.#scheduleTick())
+    this.#cleanup.push(context.machine.onApplied(() => this.#scheduleTick()))
   }
 
   /** Proposes a command that stands in memory of its own. */
@@ -137,9 +137,14 @@ export class ShardReplica {
   /** Stops answering; those that wait are answered. */
   close(): void {
     this.#closed = true
-    this.#stopApplied()
+    for (const cleanup of this.#cleanup.splice(0)) cleanup()
     this.#tick?.cancel()
     this.#waits.close()
+  }
+
+  /** Calls what is given when this ends. */
+  onClose(...cleanup: readonly Unsubscribe[]): void {
+    this.#cleanup.push(...cleanup)
   }
 
   #changes(

@@ -62,10 +62,12 @@ export class Store {
   readonly commandBytesMax: number
   readonly #shards = new Map<ShardId, ShardReplica>()
   readonly #addresses = new Map<NodeId, string>()
-  readonly #hosts: readonly NodeId[]
+  #hosts: readonly NodeId[]
   readonly #logTime: ReturnType<typeof logTime>
   readonly #cleanup: Unsubscribe[] = []
   #learning: Promise<void> | undefined
+  #onAdmin: (payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array> = refuseAdmin
+  #onRefresh: () => void = () => {}
 
   constructor({ host, name, partitioner }: StoreContext) {
     this.host = host
@@ -87,7 +89,10 @@ export class Store {
       random: host.random.fork(`kv/${name}`),
       exchange: this.#exchange(),
       routes: this.routes,
-      refresh: () => this.#believeReplicas(),
+      refresh: () => {
+        this.#believeReplicas()
+        this.#onRefresh()
+      },
     })
     this.#cleanup.push(host.serve(this.service, (request) => this.#serve(request)))
   }
@@ -120,7 +125,7 @@ export class Store {
     })
     this.#shards.set(shard, served)
     this.#believe(shard, replica.consensus().leader)
-    this.#cleanup.push(
+    served.onClose(
       replica.on('leadership', ({ leader, epoch }) => {
         this.#believe(shard, leader)
         this.events.emit('leadership', { shard, leader, term: epoch })
@@ -130,6 +135,37 @@ export class Store {
         this.events.emit('applied', { shard, revision: machine.revision })
       }),
     )
+  }
+
+  /** The time that commands are stamped with. */
+  timeMs(): number {
+    return this.#logTime.now()
+  }
+
+  /** The replicas in service. */
+  replicas(): readonly Replica[] {
+    return [...this.#shards.values()].map(({ replica }) => replica)
+  }
+
+  /** Takes a replica out of service; its group goes on. */
+  remove(shard: ShardId): void {
+    this.#shards.get(shard)?.close()
+    this.#shards.delete(shard)
+  }
+
+  /** Sets who answers requests about the placement, and who is told that routes seem wrong. */
+  manage(
+    onAdmin: (payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array>,
+    onRefresh: () => void = () => {},
+  ): void {
+    this.#onAdmin = onAdmin
+    this.#onRefresh = onRefresh
+  }
+
+  /** Takes over a newer map, and with it the hosts that there are. */
+  install(map: ClusterMap, hosts: readonly NodeId[]): void {
+    this.routes.install(map)
+    this.#hosts = hosts
   }
 
   /** Does a request, from wherever it came, and calls `respond` once. */
@@ -225,7 +261,10 @@ export class Store {
           (error: unknown) => respond(errorReply(this.routes.version, error)),
         )
       case 'admin':
-        throw new QuorateError('NOT_SUPPORTED', 'this store has no such request')
+        return void this.#onAdmin(request.payload, timeoutMs).then(
+          (body) => respond(this.#ok(body)),
+          (error: unknown) => respond(errorReply(this.routes.version, error)),
+        )
     }
   }
 
@@ -350,6 +389,10 @@ export class Store {
       }),
     )
   }
+}
+
+function refuseAdmin(): Promise<Uint8Array> {
+  return Promise.reject(new QuorateError('NOT_SUPPORTED', 'the store has no administration yet'))
 }
 
 /** The hosts that should hold each shard. */

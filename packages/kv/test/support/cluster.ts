@@ -16,6 +16,8 @@ import type { Kv, KvClient, KvOptions, KvServer } from '../../src/index.ts'
 /** What a test may choose. */
 export interface ClusterOptions {
   readonly hosts?: readonly string[]
+  /** Hosts that the partitioner does not name; they are started later. */
+  readonly spare?: readonly string[]
   readonly shards?: number
   readonly replicas?: number
   readonly seed?: number
@@ -81,7 +83,9 @@ class Cluster implements TestCluster {
       storage: memoryStorage({ disk }),
       random: createRandom(seed).fork(`${id}/${this.#starts++}`),
     })
-    for (const other of this.ids) if (other !== id) host.setPeer(other, `memory:${other}`)
+    for (const other of [...this.ids, ...(this.#options.spare ?? [])]) {
+      if (other !== id) host.setPeer(other, `memory:${other}`)
+    }
     const kv = await createKv({
       host,
       consensus: raft({ electionTimeoutMs: 150, heartbeatIntervalMs: 25 }),

@@ -1,0 +1,173 @@
+// Administration of a store: what an operator asks for, and how it is said on the wire. Requests
+// are few and read by people, so they travel as JSON.
+import { QuorateError, decodeUtf8, encodeUtf8, isId } from '@quorate/core'
+import type { CallOptions, Membership, NodeId, ShardId } from '@quorate/core'
+import type { Router } from '../routing/router.ts'
+import type { Route } from '../routing/routes.ts'
+import { planMoves } from './planner.ts'
+import type { PlannedMove } from './planner.ts'
+import { decodeChangeResult, decodePlacement } from './state.ts'
+import type { Placement, PlacementCommand } from './state.ts'
+
+/** A request about placement, to whoever can do it. */
+export type AdminRequest =
+  /** To the leader of the map's group. */
+  | { readonly op: 'placement' | 'where' }
+  | { readonly op: 'change'; readonly command: PlacementCommand }
+  /** To a shard's leader. */
+  | { readonly op: 'group'; readonly shard: ShardId }
+  | {
+      readonly op: 'membership'
+      readonly shard: ShardId
+      readonly voters: readonly NodeId[]
+      readonly learners: readonly NodeId[]
+      readonly version: number
+    }
+  | { readonly op: 'transfer'; readonly shard: ShardId; readonly to: NodeId }
+  | { readonly op: 'fence'; readonly shard: ShardId; readonly epoch: number }
+  /** To a host that is to get a replica. */
+  | { readonly op: 'prepare'; readonly shard: ShardId }
+
+/** How a shard's group stands, as its leader tells. */
+export interface GroupView {
+  /** The leader. */
+  readonly leader: NodeId
+  /** The members in force. */
+  readonly membership: Membership
+  /** Whether the members in force are committed, so that they may be changed. */
+  readonly settled: boolean
+  /** How many entries each peer is behind; what has never answered is not there. */
+  readonly behind: Readonly<Record<NodeId, number>>
+  /** The shard's epoch. */
+  readonly epoch: number
+}
+
+/** The bytes of a request. */
+export function encodeAdmin(request: AdminRequest): Uint8Array {
+  return encodeUtf8(JSON.stringify(request))
+}
+
+/**
+ * Reads a request.
+ *
+ * @throws QuorateError `MALFORMED`
+ */
+export function decodeAdmin(bytes: Uint8Array): AdminRequest {
+  let value: Partial<Record<string, unknown>>
+  try {
+    value = JSON.parse(decodeUtf8(bytes)) as typeof value
+  } catch (cause) {
+    throw malformed(cause)
+  }
+  if (typeof value !== 'object' || value === null) throw malformed()
+  const { op, shard, voters, learners, version, to, epoch, command } = value
+  const whole = (number: unknown): boolean => Number.isSafeInteger(number) && Number(number) >= 0
+  const ids = (list: unknown): boolean => Array.isArray(list) && list.every(isId)
+  const fits =
+    op === 'placement' ||
+    op === 'where' ||
+    (op === 'change' && typeof command === 'object') ||
+    ((op === 'group' || op === 'prepare') && whole(shard)) ||
+    (op === 'membership' && whole(shard) && ids(voters) && ids(learners) && whole(version)) ||
+    (op === 'transfer' && whole(shard) && isId(to)) ||
+    (op === 'fence' && whole(shard) && whole(epoch))
+  if (!fits) throw malformed()
+  return value as unknown as AdminRequest
+}
+
+/** Any answer as JSON. */
+export function encodeAnswerJson(value: unknown): Uint8Array {
+  return encodeUtf8(JSON.stringify(value ?? null))
+}
+
+function malformed(cause?: unknown): QuorateError {
+  return new QuorateError('MALFORMED', 'a request about placement that cannot be read', { cause })
+}
+
+/** What operators do with a store whose placement is managed. */
+export interface KvAdmin {
+  /** Where everything is, and what is being moved. */
+  placement(options?: CallOptions): Promise<Placement>
+  /** The moves that would be planned now, with their reasons; nothing is done. */
+  plan(options?: CallOptions): Promise<readonly PlannedMove[]>
+  /** Lets a host have replicas: a new one, or one that was cordoned or drained. */
+  join(host: NodeId, options?: CallOptions): Promise<void>
+  /** Gives a host no further replicas. */
+  cordon(host: NodeId, options?: CallOptions): Promise<void>
+  /** Moves everything away from a host; it is empty once the placement names it nowhere. */
+  drain(host: NodeId, options?: CallOptions): Promise<void>
+  /**
+   * Forgets a host that holds nothing any more.
+   *
+   * @throws QuorateError `CONFLICT` where it still holds a replica
+   */
+  leave(host: NodeId, options?: CallOptions): Promise<void>
+  /**
+   * Moves one replica of a shard; resolves once the move is planned.
+   *
+   * @throws QuorateError `CONFLICT` where the shard is being moved already
+   */
+  move(shard: ShardId, from: NodeId, to: NodeId, options?: CallOptions): Promise<void>
+  /** Hands a shard's leadership to one of its voters. Does not need a managed placement. */
+  transferLeader(shard: ShardId, to: NodeId, options?: CallOptions): Promise<void>
+  /** Plans nothing any more by itself; moves under way are completed. */
+  pause(options?: CallOptions): Promise<void>
+  /** Plans again. */
+  resume(options?: CallOptions): Promise<void>
+}
+
+/** What administration works with. */
+export interface AdminContext {
+  /** Takes requests to leaders. */
+  readonly router: Router
+  /** Finds the group that holds the map. */
+  mapRoute(options: CallOptions): Promise<Route>
+  /** The route to a shard. */
+  shardRoute(shard: ShardId): Route
+  /** How many replicas each shard should have. */
+  replicas(): number
+}
+
+/** Makes the administration of a store. */
+export function kvAdmin(context: AdminContext): KvAdmin {
+  const ask = async (request: AdminRequest, options: CallOptions): Promise<Uint8Array> => {
+    const route = await context.mapRoute(options)
+    return context.router.admin(route, encodeAdmin(request), options, request.op)
+  }
+  const change = async (command: PlacementCommand, options: CallOptions = {}): Promise<void> => {
+    const result = decodeChangeResult(await ask({ op: 'change', command }, options))
+    if (!result.ok) throw new QuorateError('CONFLICT', result.message)
+  }
+  const placement = async (options: CallOptions = {}): Promise<Placement> =>
+    decodePlacement(await ask({ op: 'placement' }, options))
+  return {
+    placement,
+    async plan(options) {
+      const replicas = context.replicas()
+      return planMoves(await placement(options), { dead: new Set(), replicas, movesPerHostMax: 2 })
+    },
+    join: (id, options) => change({ type: 'host', id, state: 'active' }, options),
+    cordon: (id, options) => change({ type: 'host', id, state: 'cordoned' }, options),
+    drain: (id, options) => change({ type: 'host', id, state: 'draining' }, options),
+    leave: (id, options) => change({ type: 'host', id, state: 'gone' }, options),
+    async move(shard, from, to, options) {
+      const held = (await placement(options)).shards[shard]
+      if (held?.voters.includes(from) !== true || held.voters.includes(to)) {
+        throw new QuorateError(
+          'INVALID_ARGUMENT',
+          `shard ${shard} cannot move from ${from} to ${to}`,
+        )
+      }
+      const voters = [...held.voters.filter((id) => id !== from), to]
+      const { epoch } = held
+      await change({ type: 'plan', shard, epoch, to: voters, reason: 'asked for' }, options)
+    },
+    async transferLeader(shard, to, options = {}) {
+      const payload = encodeAdmin({ op: 'transfer', shard, to })
+      const what = `transfer of shard ${shard} to ${to}`
+      await context.router.admin(context.shardRoute(shard), payload, options, what)
+    },
+    pause: (options) => change({ type: 'pause', paused: true }, options),
+    resume: (options) => change({ type: 'pause', paused: false }, options),
+  }
+}

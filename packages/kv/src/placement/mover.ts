@@ -1,0 +1,215 @@
+// Carries out and plans moves, on the leader of the map's group. Each look goes by what is there:
+// whoever leads next goes on where the last one stopped, whatever had been done or not.
+import { QuorateError, decodeUtf8 } from '@quorate/core'
+import type { NodeId, Replica, ShardId, Timer } from '@quorate/core'
+import type { Store } from '../store/store.ts'
+import type { AdminRequest, GroupView } from './admin.ts'
+import { encodeAdmin } from './admin.ts'
+import type { Keeper } from './keeper.ts'
+import { planLeaders, planMoves } from './planner.ts'
+import { decodeChangeResult, encodeChange } from './state.ts'
+import type { Placement, PlacementCommand, PlacementMachine, ShardMove } from './state.ts'
+
+const STEP_TIMEOUT_MS = 5_000
+
+/** What moves go by. */
+export interface MoverOptions {
+  /** How often the placement is looked at, in milliseconds. Default 1,000. */
+  readonly intervalMs?: number | undefined
+  /** A host that has not been reached for so many milliseconds is replaced. Default 300,000 (5 min). */
+  readonly replaceAfterMs?: number | undefined
+  /** Most moves under way. Default 4. */
+  readonly movesMax?: number | undefined
+  /** Most moves under way that bring a replica to one host, or take one from it. Default 2. */
+  readonly movesPerHostMax?: number | undefined
+  /** A new replica becomes a voter once it is at most so many entries behind. Default 64. */
+  readonly lagEntriesMax?: number | undefined
+  /** Whether leadership is spread evenly. Default `true`. */
+  readonly balanceLeaders?: boolean | undefined
+}
+
+/** What a mover is made of. */
+export interface MoverContext {
+  /** The store. */
+  readonly store: Store
+  /** This host's view of the map. */
+  readonly keeper: Keeper
+  /** This host's replica of the map's group. */
+  readonly map: { readonly replica: Replica; readonly machine: PlacementMachine }
+  /** How many replicas each shard should have. */
+  readonly replicas: number
+  /** What it goes by. */
+  readonly options: MoverOptions
+}
+
+/** Looks after the placement while this host leads the map's group. */
+export class Mover {
+  readonly #context: MoverContext
+  /** When each host was last reached, on the monotonic clock. */
+  readonly #seen = new Map<NodeId, number>()
+  #timer: Timer | undefined
+  #looking: Promise<void> | undefined
+  #leading = false
+  #closed = false
+
+  constructor(context: MoverContext) {
+    this.#context = context
+    this.#schedule()
+  }
+
+  /** Stops looking and waits for what is under way. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#looking
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    const { options, store } = this.#context
+    this.#timer = store.host.clock.setTimer(options.intervalMs ?? 1_000, () => {
+      this.#looking = this.#look().then(() => this.#schedule())
+    })
+  }
+
+  async #look(): Promise<void> {
+    const { map, store } = this.#context
+    const leads = map.replica.consensus().role === 'leader'
+    // A new leader has seen nobody yet: everybody gets the whole time anew.
+    if (leads && !this.#leading) this.#seen.clear()
+    this.#leading = leads
+    if (!leads) return
+    try {
+      await map.replica.readBarrier('quorum', { timeoutMs: STEP_TIMEOUT_MS })
+      const dead = this.#dead(map.machine.placement)
+      await this.#carryOut(map.machine.placement)
+      if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
+      await this.#spreadLeaders(map.machine.placement)
+    } catch (error) {
+      store.host.logger.debug({ error }, 'the placement could not be looked after this time')
+    }
+  }
+
+  /** The hosts that have not been reached for too long. */
+  #dead(placement: Placement): ReadonlySet<NodeId> {
+    const { store, options } = this.#context
+    const now = store.host.clock.now()
+    const dead = new Set<NodeId>()
+    for (const id of Object.keys(placement.hosts)) {
+      const seen = this.#seen.get(id)
+      if (seen === undefined || store.host.reachable(id)) this.#seen.set(id, now)
+      else if (now - seen >= (options.replaceAfterMs ?? 300_000)) dead.add(id)
+    }
+    return dead
+  }
+
+  async #carryOut(placement: Placement): Promise<void> {
+    await Promise.all(
+      placement.shards.map(async ({ move }, shard) => {
+        if (move === undefined) return
+        try {
+          await this.#step(shard, move)
+        } catch (error) {
+          this.#context.store.host.logger.debug({ shard, error }, 'a move waits')
+        }
+      }),
+    )
+  }
+
+  /** Takes a move as far as it goes now: learner, caught up, swapped, completed. */
+  async #step(shard: ShardId, move: ShardMove): Promise<void> {
+    const { keeper, options } = this.#context
+    const group = await this.#group(shard)
+    const { membership, behind } = group
+    if (!group.settled) return
+    const { voters, learners, version } = membership
+    const missing = move.to.filter((id) => !voters.includes(id))
+    if (missing.length > 0 && (await this.#givenUp(shard, move, group))) return
+    await Promise.all(
+      missing.map((id) => keeper.ask(id, { op: 'prepare', shard }, STEP_TIMEOUT_MS)),
+    )
+    if (missing.some((id) => !learners.includes(id))) {
+      const all = [...new Set([...learners, ...missing])]
+      await this.#onShard(shard, { op: 'membership', shard, voters, learners: all, version })
+      return
+    }
+    const lagMax = options.lagEntriesMax ?? 64
+    if (missing.some((id) => (behind[id] ?? Number.POSITIVE_INFINITY) > lagMax)) return
+    if (!move.to.includes(group.leader)) {
+      // The leader goes first, so that nobody waits for an election.
+      const stays = voters.find((id) => move.to.includes(id) && this.#reachable(id))
+      if (stays !== undefined) {
+        await this.#onShard(shard, { op: 'transfer', shard, to: stays })
+        return
+      }
+    }
+    const same = missing.length === 0 && voters.length === move.to.length && learners.length === 0
+    if (!same) {
+      const target = { voters: move.to, learners: [] }
+      await this.#onShard(shard, { op: 'membership', shard, ...target, version })
+    }
+    const held = this.#context.map.machine.placement.shards[shard]
+    await this.#onShard(shard, { op: 'fence', shard, epoch: (held?.epoch ?? 0) + 1 })
+    await this.#change({ type: 'complete', shard, move: move.id })
+  }
+
+  /** Gives a repair up where the host that had failed is back before anything was swapped. */
+  async #givenUp(shard: ShardId, move: ShardMove, group: GroupView): Promise<boolean> {
+    if (move.dead === undefined || !this.#reachable(move.dead)) return false
+    const { voters, learners, version } = group.membership
+    if (!voters.includes(move.dead)) return false
+    const kept = learners.filter((id) => !move.to.includes(id))
+    if (kept.length < learners.length) {
+      await this.#onShard(shard, { op: 'membership', shard, voters, learners: kept, version })
+    }
+    await this.#change({ type: 'cancel', shard, move: move.id })
+    return true
+  }
+
+  async #plan(placement: Placement, dead: ReadonlySet<NodeId>): Promise<void> {
+    const { options, replicas } = this.#context
+    const underWay = placement.shards.filter(({ move }) => move !== undefined).length
+    const room = (options.movesMax ?? 4) - underWay
+    if (room <= 0) return
+    const movesPerHostMax = options.movesPerHostMax ?? 2
+    const planned = planMoves(placement, { dead, replicas, movesPerHostMax })
+    for (const { shard, epoch, to, reason, dead: failed } of planned.slice(0, room)) {
+      await this.#change({ type: 'plan', shard, epoch, to, reason, dead: failed })
+    }
+  }
+
+  async #spreadLeaders(placement: Placement): Promise<void> {
+    const { options, store } = this.#context
+    const busy = placement.shards.some(({ move }) => move !== undefined)
+    if (options.balanceLeaders === false || placement.paused || busy) return
+    const leaders = placement.shards.map((_, shard) => store.routes.route(shard).leader)
+    const transfer = planLeaders(placement, leaders, (id) => this.#reachable(id))
+    if (transfer === undefined) return
+    const { shard, to } = transfer
+    const { leader } = await this.#group(shard)
+    if (leader === transfer.from) await this.#onShard(shard, { op: 'transfer', shard, to })
+  }
+
+  #reachable(id: NodeId): boolean {
+    return this.#context.store.host.reachable(id)
+  }
+
+  async #group(shard: ShardId): Promise<GroupView> {
+    const bytes = await this.#onShard(shard, { op: 'group', shard })
+    return JSON.parse(decodeUtf8(bytes)) as GroupView
+  }
+
+  #onShard(shard: ShardId, request: AdminRequest): Promise<Uint8Array> {
+    const { router, routes } = this.#context.store
+    const what = `${request.op} of shard ${shard}`
+    const options = { timeoutMs: STEP_TIMEOUT_MS }
+    return router.admin(routes.route(shard), encodeAdmin(request), options, what)
+  }
+
+  async #change(command: PlacementCommand): Promise<void> {
+    const { replica } = this.#context.map
+    const bytes = await replica.propose(encodeChange(command), { timeoutMs: STEP_TIMEOUT_MS })
+    const result = decodeChangeResult(bytes)
+    if (!result.ok) throw new QuorateError('CONFLICT', result.message)
+  }
+}

@@ -1,0 +1,252 @@
+// The map of a store as replicated state: who holds which shard, which moves are under way, and
+// which hosts there are. Every change names what it was planned against, so it applies once.
+import { QuorateError, compareIds, crc32c, decodeUtf8, encodeUtf8, isId } from '@quorate/core'
+import type { Command, NodeId, ShardId, StateMachine } from '@quorate/core'
+
+/** What a host is to the placement: `active` may get replicas, `cordoned` keeps its own, `draining` loses them. */
+export type HostState = 'active' | 'cordoned' | 'draining'
+
+/** A move of one shard that is under way. */
+export interface ShardMove {
+  /** Names the move: the index of the entry that planned it. */
+  readonly id: number
+  /** The voters that the shard is to have. */
+  readonly to: readonly NodeId[]
+  /** Why, in words. */
+  readonly reason: string
+  /** The host whose failure caused it; the move is given up should it come back in time. */
+  readonly dead?: NodeId | undefined
+}
+
+/** Where one shard is. */
+export interface ShardPlacement {
+  /** Grows with each completed move. */
+  readonly epoch: number
+  /** Its voters. */
+  readonly voters: readonly NodeId[]
+  /** What is being changed about it. */
+  readonly move?: ShardMove | undefined
+}
+
+/** Where everything is. */
+export interface Placement {
+  /** Grows with each change. */
+  readonly version: number
+  /** The shards, by number. */
+  readonly shards: readonly ShardPlacement[]
+  /** The hosts, in order of name. */
+  readonly hosts: Readonly<Record<NodeId, HostState>>
+  /** Whether no moves are planned by themselves. */
+  readonly paused: boolean
+}
+
+/** A change of the placement. */
+export type PlacementCommand =
+  | { readonly type: 'host'; readonly id: NodeId; readonly state: HostState | 'gone' }
+  | {
+      readonly type: 'plan'
+      readonly shard: ShardId
+      /** The shard's epoch when it was planned. */
+      readonly epoch: number
+      readonly to: readonly NodeId[]
+      readonly reason: string
+      readonly dead?: NodeId | undefined
+    }
+  | { readonly type: 'complete' | 'cancel'; readonly shard: ShardId; readonly move: number }
+  | { readonly type: 'pause'; readonly paused: boolean }
+
+/** What came of a change. */
+export type PlacementResult =
+  | { readonly ok: true; readonly version: number }
+  | { readonly ok: false; readonly message: string }
+
+/** The state machine of a placement. */
+export interface PlacementMachine extends StateMachine {
+  /** The placement now; a new object after each change. */
+  readonly placement: Placement
+  /** Calls `listener` after the placement may have changed, until the returned function is called. */
+  onChange(listener: () => void): () => void
+}
+
+/** Makes the state machine of a placement, from the one that a new store has. */
+export function placementMachine(initial: Placement): PlacementMachine {
+  return new Machine(initial)
+}
+
+/** The bytes of a change. */
+export function encodeChange(command: PlacementCommand): Uint8Array {
+  return encodeUtf8(JSON.stringify(command))
+}
+
+/** Reads what came of a change. */
+export function decodeChangeResult(bytes: Uint8Array): PlacementResult {
+  return JSON.parse(decodeUtf8(bytes)) as PlacementResult
+}
+
+/** The placement after a change, or in words why it does not apply. */
+export function changed(
+  placement: Placement,
+  command: PlacementCommand,
+  index: number,
+): Placement | string {
+  const version = placement.version + 1
+  if (command.type === 'pause') return { ...placement, version, paused: command.paused }
+  if (command.type === 'host') return withHost({ ...placement, version }, command)
+  const { shard } = command
+  const held = placement.shards[shard]
+  if (held === undefined) return `there is no shard ${shard}`
+  const put = (next: ShardPlacement): Placement => ({
+    ...placement,
+    version,
+    shards: placement.shards.with(shard, next),
+  })
+  if (command.type === 'plan') {
+    if (held.move !== undefined) return `shard ${shard} is being moved already`
+    if (held.epoch !== command.epoch) return `shard ${shard} has epoch ${held.epoch}`
+    const to = [...new Set(command.to)].sort(compareIds)
+    if (to.length === 0 || to.some((id) => placement.hosts[id] === undefined)) {
+      return `shard ${shard} cannot move to hosts that are not there`
+    }
+    const { reason, dead } = command
+    return put({ ...held, move: { id: index, to, reason, dead } })
+  }
+  if (held.move?.id !== command.move) return `move ${command.move} is not under way`
+  const { epoch, voters, move } = held
+  if (command.type === 'cancel') return put({ epoch, voters })
+  return put({ epoch: epoch + 1, voters: move.to })
+}
+
+function withHost(
+  placement: Placement,
+  { id, state }: PlacementCommand & { readonly type: 'host' },
+): Placement | string {
+  if (state === 'gone') {
+    const used = placement.shards.findIndex(
+      ({ voters, move }) => voters.includes(id) || move?.to.includes(id) === true,
+    )
+    if (used >= 0) return `host ${id} still holds shard ${used}`
+  }
+  const entries = Object.entries(placement.hosts).filter(([host]) => host !== id)
+  if (state !== 'gone') entries.push([id, state])
+  entries.sort(([a], [b]) => compareIds(a, b))
+  return { ...placement, hosts: hostTable(entries) }
+}
+
+/** The states of hosts by name, without a prototype, so that no name means something else. */
+export function hostTable(
+  entries: readonly (readonly [NodeId, HostState])[],
+): Readonly<Record<NodeId, HostState>> {
+  const table = Object.create(null) as Record<NodeId, HostState>
+  for (const [id, state] of entries) table[id] = state
+  return table
+}
+
+class Machine implements PlacementMachine {
+  #placement: Placement
+  readonly #listeners = new Set<() => void>()
+
+  constructor(initial: Placement) {
+    this.#placement = initial
+  }
+
+  get placement(): Placement {
+    return this.#placement
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  apply(commands: readonly Command[]): readonly Uint8Array[] {
+    const results = commands.map((command) => encodeUtf8(JSON.stringify(this.#applyOne(command))))
+    for (const listener of this.#listeners) listener()
+    return results
+  }
+
+  query(): Uint8Array {
+    return encodePlacement(this.#placement)
+  }
+
+  *snapshot(): Iterable<Uint8Array> {
+    const bytes = encodePlacement(this.#placement)
+    yield encodeUtf8(`${crc32c(bytes).toString(16).padStart(8, '0')}\n`)
+    yield bytes
+  }
+
+  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const all: number[] = []
+    for await (const chunk of chunks) for (const byte of chunk) all.push(byte)
+    const bytes = Uint8Array.from(all)
+    const body = bytes.subarray(9)
+    if (decodeUtf8(bytes.subarray(0, 8)) !== crc32c(body).toString(16).padStart(8, '0')) {
+      throw new QuorateError('MALFORMED', 'a placement with a bad checksum')
+    }
+    this.#placement = decodePlacement(body)
+    for (const listener of this.#listeners) listener()
+  }
+
+  #applyOne({ index, payload }: Command): PlacementResult {
+    const command = readChange(payload)
+    if (command === undefined) return { ok: false, message: 'a change that cannot be read' }
+    const next = changed(this.#placement, command, index)
+    if (typeof next === 'string') return { ok: false, message: next }
+    this.#placement = next
+    return { ok: true, version: next.version }
+  }
+}
+
+/** The bytes of a placement. */
+export function encodePlacement(placement: Placement): Uint8Array {
+  return encodeUtf8(JSON.stringify(placement))
+}
+
+/**
+ * Reads a placement.
+ *
+ * @throws QuorateError `MALFORMED`
+ */
+export function decodePlacement(bytes: Uint8Array): Placement {
+  const value = parse(bytes) as Partial<Placement> | undefined
+  const fits =
+    Number.isSafeInteger(value?.version) &&
+    Array.isArray(value?.shards) &&
+    value.shards.every(({ epoch, voters }) => Number.isSafeInteger(epoch) && ids(voters)) &&
+    typeof value.hosts === 'object'
+  if (!fits) throw new QuorateError('MALFORMED', 'a placement that cannot be read')
+  const placement = value as Placement
+  return { ...placement, hosts: hostTable(Object.entries(placement.hosts)) }
+}
+
+/** Reads a change; `undefined` where the bytes are none. */
+function readChange(bytes: Uint8Array): PlacementCommand | undefined {
+  const value = parse(bytes) as PlacementCommand | undefined
+  switch (value?.type) {
+    case 'pause':
+      return typeof value.paused === 'boolean' ? value : undefined
+    case 'host':
+      return isId(value.id) && HOST_STATES.includes(value.state) ? value : undefined
+    case 'plan':
+      return Number.isSafeInteger(value.epoch) && ids(value.to) ? value : undefined
+    case 'complete':
+    case 'cancel':
+      return Number.isSafeInteger(value.move) ? value : undefined
+    default:
+      return undefined
+  }
+}
+
+const HOST_STATES: readonly string[] = ['active', 'cordoned', 'draining', 'gone']
+
+function ids(value: unknown): value is readonly NodeId[] {
+  return Array.isArray(value) && value.every(isId)
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    const value: unknown = JSON.parse(decodeUtf8(bytes))
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,221 @@
+// A store that places its shards itself, under load: replicas move, hosts join, are drained and
+// fail, and clients notice nothing but time.
+import { isQuorateError } from '@quorate/core'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Kv, KvOperations, ManagedOptions, Placement } from '../../src/index.ts'
+import { testCluster } from '../support/cluster.ts'
+import type { TestCluster } from '../support/cluster.ts'
+
+const SPARE = ['d', 'e']
+
+describe('a managed placement', () => {
+  let cluster: TestCluster
+
+  afterEach(async () => {
+    await cluster.close()
+  })
+
+  const open = async (shards: number, managed: ManagedOptions = {}): Promise<Kv> => {
+    const options = { intervalMs: 30, balanceLeaders: false, ...managed }
+    cluster = await testCluster({ shards, spare: SPARE, kv: { managed: options } })
+    return cluster.kv('a')
+  }
+
+  /** Looks at the map until it is as wanted. */
+  const until = async (
+    kv: Pick<Kv, 'admin'>,
+    enough: (placement: Placement) => boolean,
+  ): Promise<Placement> => {
+    for (;;) {
+      const placement = await kv.admin.placement()
+      if (enough(placement)) return placement
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  const settled = ({ shards }: Placement): boolean => shards.every(({ move }) => move === undefined)
+  const load = ({ shards }: Placement, id: string): number =>
+    shards.filter(({ voters }) => voters.includes(id)).length
+  /** Resolves once a host has exactly the replicas that the map gives it. */
+  const asMapped = async (id: string, shards: number): Promise<void> => {
+    for (;;) {
+      const { shards: wanted } = await cluster.kv('a').admin.placement()
+      const has = Array.from({ length: shards }, (_, shard) => cluster.kv(id).replica(shard))
+      if (has.every((replica, at) => (replica !== undefined) === wanted[at]?.voters.includes(id)))
+        return
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  /** Counts in keys of every shard until it is stopped. */
+  const counting = (stores: readonly KvOperations[]): (() => Promise<Map<string, number>>) => {
+    const counts = new Map<string, number>()
+    let stop = false
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      const store = stores[writer % stores.length] as KvOperations
+      for (let turn = 0; !stop; turn++) {
+        const key = `n/${writer}/${turn % 7}`
+        await store.increment(key, 1, { timeoutMs: 20_000 })
+        counts.set(key, (counts.get(key) ?? 0) + 1)
+      }
+    })
+    return async () => {
+      stop = true
+      await Promise.all(writers)
+      return counts
+    }
+  }
+  const expectCounts = async (store: KvOperations, counts: Map<string, number>): Promise<void> => {
+    for (const [key, count] of counts) expect((await store.get(key))?.text()).toBe(`${count}`)
+  }
+
+  test('moves a replica while clients write, and everything counts once', async () => {
+    const kv = await open(2)
+    const client = await cluster.client()
+    await cluster.start('d')
+    const stop = counting([kv, cluster.kv('b'), client])
+    await kv.admin.pause()
+    await client.admin.join('d')
+    await client.admin.move(0, 'a', 'd')
+    await client.admin.move(1, 'b', 'd')
+    const placement = await until(client, (now) => settled(now) && load(now, 'd') === 2)
+    expect(placement.shards.map(({ epoch }) => epoch)).toEqual([2, 2])
+    expect(placement.shards.map(({ voters }) => voters)).toEqual([
+      ['b', 'c', 'd'],
+      ['a', 'c', 'd'],
+    ])
+    for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 2)
+    const counts = await stop()
+    for (const store of [kv, cluster.kv('d'), client, await cluster.client(['client:d'])]) {
+      await expectCounts(store, counts)
+    }
+    const status = await client.status()
+    expect(status.shards[0]).toMatchObject({ epoch: 2, voters: ['b', 'c', 'd'], learners: [] })
+    expect(status.hosts.map(({ id, replicas }) => [id, replicas])).toEqual([
+      ['a', 1],
+      ['b', 1],
+      ['c', 2],
+      ['d', 2],
+    ])
+  })
+
+  test('refuses what was planned against something older, and moves to where it cannot', async () => {
+    const kv = await open(2)
+    await kv.admin.pause()
+    await expect(kv.admin.move(0, 'a', 'b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(kv.admin.move(0, 'z', 'd')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(kv.admin.move(0, 'a', 'd')).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(kv.admin.leave('a')).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  test('a host that joins gets its share, and then nothing moves any more', async () => {
+    const kv = await open(8)
+    await cluster.start('d')
+    await kv.put('k', 'v')
+    await kv.admin.join('d')
+    const placement = await until(kv, (now) => settled(now) && load(now, 'd') >= 6)
+    for (const id of ['a', 'b', 'c', 'd']) expect(load(placement, id)).toBe(6)
+    for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 8)
+    expect(await kv.admin.plan()).toEqual([])
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await kv.admin.placement()).version).toBe(placement.version)
+    expect((await cluster.kv('d').get('k'))?.text()).toBe('v')
+  })
+
+  test('a host that is drained ends empty and can leave', async () => {
+    const kv = await open(4)
+    await cluster.start('d')
+    await kv.admin.join('d')
+    await until(kv, (now) => settled(now) && load(now, 'd') === 3)
+    const stop = counting([kv, cluster.kv('d')])
+    await kv.admin.drain('c')
+    await until(kv, (now) => settled(now) && load(now, 'c') === 0)
+    await asMapped('c', 4)
+    await expectCounts(cluster.kv('c'), await stop())
+    await kv.admin.leave('c')
+    expect(Object.keys((await kv.admin.placement()).hosts)).toEqual(['a', 'b', 'd'])
+  })
+
+  test('a host that has failed for good is replaced, and writes go on', async () => {
+    const kv = await open(4, { replaceAfterMs: 400 })
+    await cluster.start('d')
+    await kv.admin.cordon('d')
+    const client = await cluster.client(['client:a', 'client:b', 'client:d'])
+    const stop = counting([client])
+    await cluster.kill('c')
+    await client.admin.join('d')
+    const placement = await until(client, (now) => settled(now) && load(now, 'c') === 0)
+    expect(placement.shards.every(({ voters }) => voters.join() === 'a,b,d')).toBe(true)
+    await expectCounts(client, await stop())
+    // It comes back as somebody who holds nothing, and takes nothing from anybody.
+    await cluster.start('c')
+    await asMapped('c', 4)
+    expect(await cluster.kv('c').put('back', 'again')).toMatchObject({
+      version: expect.any(Number),
+    })
+  })
+
+  test('moves go on when whoever leads them is killed at any point', async () => {
+    const kv = await open(6, { movesMax: 2 })
+    await cluster.start('d')
+    const client = await cluster.client()
+    const stop = counting([client])
+    await client.admin.join('d')
+    for (let round = 0; round < 3; round++) {
+      const before = (await client.admin.placement()).version
+      await until(client, (now) => now.version > before || (settled(now) && load(now, 'd') >= 4))
+      // The map's leader is one of three; each is killed once.
+      const victim = ['a', 'b', 'c'][round] as string
+      await cluster.kill(victim)
+      await cluster.start(victim)
+    }
+    const placement = await until(client, (now) => settled(now) && load(now, 'd') >= 4)
+    expect(placement.shards.every(({ voters }) => voters.length === 3)).toBe(true)
+    await expectCounts(client, await stop())
+    expect(kv.lifecycle).toBe('open')
+  })
+
+  test('a restart of every host leaves everything where it was moved', async () => {
+    const kv = await open(4)
+    await cluster.start('d')
+    await kv.admin.join('d')
+    const moved = await until(kv, (now) => settled(now) && load(now, 'd') === 3)
+    for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 4)
+    const keys = Array.from({ length: 100 }, (_, n) => `k/${n}`)
+    await kv.batch(keys.map((key) => ({ type: 'put', key, value: key })))
+    for (const id of ['a', 'b', 'c', 'd']) await cluster.kill(id)
+    for (const id of ['a', 'b', 'c', 'd']) await cluster.start(id)
+    const placement = await cluster.kv('b').admin.placement()
+    expect(placement.shards).toEqual(moved.shards)
+    for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 4)
+    const entries = await cluster.kv('d').getMany(keys)
+    expect(entries.map((entry) => entry?.text())).toEqual(keys)
+  })
+
+  test('leaders are spread evenly', async () => {
+    const kv = await open(6, { balanceLeaders: true })
+    const spread = async (): Promise<boolean> => {
+      const { hosts, shards } = await kv.status()
+      const leads = hosts.map((host) => host.leads)
+      return (
+        shards.every(({ leader }) => leader !== undefined) &&
+        Math.max(...leads) - Math.min(...leads) <= 1
+      )
+    }
+    while (!(await spread())) await new Promise((resolve) => setTimeout(resolve, 30))
+    const { hosts } = await kv.status()
+    expect(hosts.map((host) => host.leads)).toEqual([2, 2, 2])
+  })
+
+  test('a store that is not managed hands over leadership and nothing else', async () => {
+    cluster = await testCluster({ shards: 2 })
+    const client = await cluster.client()
+    const leader = await cluster.leader(1)
+    const to = ['a', 'b', 'c'].find((id) => id !== leader) as string
+    await client.admin.transferLeader(1, to)
+    expect(await cluster.leader(1)).toBe(to)
+    for (const store of [client, cluster.kv('a')]) {
+      const failure: unknown = await store.admin.placement().catch((error: unknown) => error)
+      expect(isQuorateError(failure, 'NOT_SUPPORTED')).toBe(true)
+    }
+  })
+})
