@@ -1,12 +1,31 @@
 // The site: navigation by hand, the API reference in the sidebar from the file that TypeDoc
 // writes next to it, and search that needs no service.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig, type DefaultTheme } from 'vitepress'
 
 function apiSidebar(): DefaultTheme.SidebarItem[] {
   const file = new URL('../api/typedoc-sidebar.json', import.meta.url)
   return JSON.parse(readFileSync(file, 'utf8')) as DefaultTheme.SidebarItem[]
 }
+
+/** The pages of a folder by their first heading, in the order of that. */
+function pages(folder: string): DefaultTheme.SidebarItem[] {
+  const path = new URL(`../${folder}/`, import.meta.url)
+  return readdirSync(path)
+    .filter((file) => file.endsWith('.md') && file !== 'index.md')
+    .map((file) => {
+      const text = readFileSync(new URL(file, path), 'utf8')
+      const name = file.replace(/\.md$/, '')
+      return { text: /^# (.+)$/m.exec(text)?.[1] ?? name, link: `/${folder}/${name}` }
+    })
+    .toSorted((a, b) => (a.text < b.text ? -1 : 1))
+}
+
+const reading: DefaultTheme.SidebarItem[] = [
+  { text: 'Guides', items: pages('guides') },
+  { text: 'Concepts', items: pages('concepts') },
+  { text: 'Reference', items: [...pages('reference'), { text: 'API', link: '/api/' }] },
+]
 
 const decisions: DefaultTheme.SidebarItem[] = [
   { text: 'About decisions', link: '/adr/' },
@@ -27,11 +46,16 @@ export default defineConfig({
   themeConfig: {
     search: { provider: 'local' },
     nav: [
+      { text: 'Guides', link: '/guides/run-a-cluster' },
+      { text: 'Guarantees', link: '/concepts/guarantees' },
       { text: 'API', link: '/api/' },
       { text: 'Decisions', link: '/adr/' },
     ],
     sidebar: {
       '/api/': [{ text: 'API', items: apiSidebar() }],
+      '/guides/': reading,
+      '/concepts/': reading,
+      '/reference/': reading,
       '/adr/': [{ text: 'Decisions', items: decisions }],
     },
     outline: { level: [2, 3] },

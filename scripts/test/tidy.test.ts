@@ -1,6 +1,7 @@
 // Runs the repository's own rules over the repository, after showing that each of them objects
 // to a sample that breaks it.
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { check, describeProblem, fileRules, readFiles, readPackages } from '../tidy.ts'
@@ -183,5 +184,31 @@ describe('the repository keeps the rules', () => {
     const at = (share: number): number => lengths[Math.floor(lengths.length * share)] ?? 0
     expect(at(0.5), 'median').toBeLessThanOrEqual(150)
     expect(at(0.9), '90th percentile').toBeLessThanOrEqual(350)
+  })
+})
+
+describe('documented codes', () => {
+  const text = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+  it('are all there are: a heading for each error code, and no heading without one', () => {
+    const [, union = ''] =
+      /export type ErrorCode =([\s\S]*?)\n\n/.exec(text('packages/core/src/errors.ts')) ?? []
+    const codes = [...union.matchAll(/'([A-Z_]+)'/g)].map(([, code]) => code)
+    const headings = [...text('docs/reference/errors.md').matchAll(/^## ([A-Z_]+)$/gm)].map(
+      ([, code]) => code,
+    )
+    expect(codes.length).toBeGreaterThan(20)
+    expect(headings.toSorted()).toEqual(codes.toSorted())
+  })
+
+  it('include the exit codes of the command', () => {
+    const inSource = [
+      ...text('apps/playground/src/output/exit-codes.ts').matchAll(/\[(\d+), '([^']+)'\]/g),
+    ]
+    const inGuide = [...text('docs/guides/run-a-cluster.md').matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)]
+    expect(inSource.length).toBeGreaterThan(8)
+    expect(inGuide.map(([, code, meaning]) => `${code} ${meaning}`)).toEqual(
+      inSource.map(([, code, meaning]) => `${code} ${meaning}`),
+    )
   })
 })
