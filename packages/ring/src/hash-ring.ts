@@ -17,7 +17,15 @@ import type {
   PlacementJson,
   PlacementSupport,
 } from './placement.ts'
-import { arcLengths, mergePoints, noPoints, pointAt, POINTS_MAX, sortKeys } from './points.ts'
+import {
+  arcLengths,
+  mergePoints,
+  noPoints,
+  ownerAt,
+  pointAt,
+  POINTS_MAX,
+  sortKeys,
+} from './points.ts'
 import type { Points } from './points.ts'
 import { Picker } from './preference.ts'
 import { shardTable } from './shard-table.ts'
@@ -267,7 +275,7 @@ class Ring implements HashRing {
   locate(key: Key): NodeId | undefined {
     const points = this.#points
     const hash = this.#hashTags ? this.position(key) : this.#hash.hash(key)
-    return this.#ids[points.owner[pointAt(points, hash | 0)]!]
+    return this.#ids[ownerAt(points, hash | 0)]
   }
 
   preferenceList(key: Key, n: number): readonly NodeId[] {

@@ -23,7 +23,18 @@ export interface Points {
   readonly shift: number
   /** Whether some bucket holds so many points that it is searched by halves. */
   readonly crowded: boolean
+  /** By cell, much narrower than a bucket: the member that owns all of it, or {@link MIXED}. */
+  readonly cell: Uint16Array
+  /** How far to shift a position right for its cell. */
+  readonly cellShift: number
 }
+
+// Marks a cell with more than one owner; no member has this number.
+const MIXED = 0xffff
+
+// So many cells for a point that five of six look-ups end at the first step.
+const CELLS_PER_POINT_BITS = 2
+const CELL_BITS_MAX = 18
 
 /** Sorted sort-keys of the tokens of one member: position first, then member. */
 export function sortKeys(tokens: Uint32Array, member: number): Float64Array {
@@ -79,7 +90,32 @@ export function indexPoints(position: Uint32Array, owner: Uint16Array): Points {
     most = Math.max(most, at - start)
   }
   bucket[1 << bits] = count
-  return { count, position, owner, bucket, shift, crowded: most > CROWD }
+  const cellBits = Math.min(CELL_BITS_MAX, bits + CELLS_PER_POINT_BITS)
+  const cell = fillCells(position, owner, cellBits)
+  const crowded = most > CROWD
+  return { count, position, owner, bucket, shift, crowded, cell, cellShift: 32 - cellBits }
+}
+
+function fillCells(position: Uint32Array, owner: Uint16Array, bits: number): Uint16Array {
+  const cell = new Uint16Array(1 << bits)
+  const width = 2 ** (32 - bits)
+  const count = position.length - 1
+  let at = 0
+  for (let i = 0; i < cell.length; i++) {
+    const last = (i + 1) * width - 1
+    const first = owner[at]!
+    let mixed = false
+    // The point at or after the end of the cell owns its last position.
+    while (at < count && position[at]! < last) mixed = owner[++at] !== first || mixed
+    cell[i] = mixed ? MIXED : first
+  }
+  return cell
+}
+
+/** The number of the member that owns a position, which may be signed or not. */
+export function ownerAt(points: Points, position: number): number {
+  const owner = points.cell[position >>> points.cellShift]!
+  return owner === MIXED ? points.owner[pointAt(points, position)]! : owner
 }
 
 /** A ring without points. */
