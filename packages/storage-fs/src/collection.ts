@@ -22,6 +22,8 @@ const LIVE_SHARE_MAX = 0.25
 /** With more than this share of the whole log dead, the oldest segment goes whatever it holds. */
 const DEAD_SHARE_MAX = 0.5
 const FRAME_PAYLOAD_BYTES = 262_144
+/** What an entry takes besides its payload, where it has a frame of its own. */
+const ENTRY_OVERHEAD_BYTES = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES
 
 /** What must be written anew of one group. */
 export interface Move {
@@ -44,9 +46,10 @@ export function planCollection(
   let total = 0
   for (const image of groups.byNumber.values()) {
     if (image.identity === undefined) continue
-    total += image.entryBytes
-    const entries = image.table.before(limit)
-    for (const index of entries) live += image.table.size(index)
+    const { table } = image
+    total += image.entryBytes + (table.last - table.first + 1) * ENTRY_OVERHEAD_BYTES
+    const entries = table.before(limit)
+    for (const index of entries) live += table.size(index) + ENTRY_OVERHEAD_BYTES
     if (image.stateAt < limit || entries.length > 0) moves.push({ image, entries })
   }
   const used = limit - oldest.header.start

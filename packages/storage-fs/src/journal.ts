@@ -279,7 +279,8 @@ export class Journal {
         drafts.push(...frames)
       }
       const bytes = drafts.reduce((sum, records) => sum + frameBytes(records), 0)
-      if (this.#offset + bytes + 2 * FRAME_HEADER_BYTES > this.#segmentSize) return
+      // What is moved must leave most of the segment to what is new, or moving would never end.
+      if (bytes > (this.#segmentSize - this.#offset) / 2) return
       const positions = await this.#writeDirectly(drafts)
       drafts.forEach((records, at) => applyMove(this.groups, records, positions[at] as number))
       await this.#removeOldest()

@@ -181,6 +181,11 @@ export class MemoryLog implements LogStorage {
     await this.#last
   }
 
+  /** Resolves once the last write so far has been answered, unless the power was cut. */
+  async settled(): Promise<void> {
+    if (this.#home.alive()) await this.#last
+  }
+
   #assertOpen(): void {
     if (this.#closed) throw new QuorateError('CLOSED', `the log of "${this.id}" is closed`)
     this.#home.assertOpen()

@@ -196,6 +196,7 @@ class InMemoryStorage implements MemoryStorage {
       if (signal?.aborted === true) abandon()
       signal?.addEventListener('abort', abandon, { once: true })
       await this.#queue.idle()
+      for (const log of this.#logs.values()) await log.settled()
       signal?.removeEventListener('abort', abandon)
       this.#disk.user = undefined
     }

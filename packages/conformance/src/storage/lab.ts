@@ -42,8 +42,11 @@ export function expectEqual(actual: unknown, expected: unknown, what: string): v
   expectThat(a === b, () => `${what}: expected ${String(b)}, got ${String(a)}`)
 }
 
+/** Bytes as text, and members of objects in one order, so that equal values give equal texts. */
 function plain(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? `bytes ${Array.from(value).join()}` : value
+  if (value instanceof Uint8Array) return `bytes ${Array.from(value).join()}`
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** Throws unless the promise rejects with a code; returns what it rejected with. */

@@ -13,6 +13,7 @@ import type {
 import { createFsStorage } from '../../src/fs-storage.ts'
 import type { FsStorage } from '../../src/fs-storage.ts'
 import { inlinePipe } from '../../src/inline-pipe.ts'
+import type { FsStorageOptions } from '../../src/options.ts'
 import { makeDirectories, recoverLog } from '../../src/recovery.ts'
 import type { RecoveredLog } from '../../src/recovery.ts'
 import { checkSnapshots } from '../../src/snapshot-sweep.ts'
@@ -20,7 +21,8 @@ import { forEachCrashState } from './crash-states.ts'
 import { MemoryFs } from './memory-fs.ts'
 import { Model, Workload, recoveredText } from './model.ts'
 
-const DIRECTORY = '/data'
+/** Where storages of the tests keep their data. */
+export const DIRECTORY = '/data'
 const SEGMENT_BYTES = 16_384
 const ALGORITHM = { name: 'test', format: 1 }
 const MEMBERSHIP = {
@@ -53,10 +55,14 @@ export class HandClock implements Clock {
 }
 
 /** A storage over a file system of the test, written within the calling thread. */
-export function storageOver(fs: MemoryFs, random: Random, ringBytes = 65_536): FsStorage {
+export function storageOver(
+  fs: MemoryFs,
+  random: Random,
+  options: FsStorageOptions = {},
+): FsStorage {
   return createFsStorage(
     DIRECTORY,
-    { segmentBytes: SEGMENT_BYTES, ringBytes },
+    { segmentBytes: SEGMENT_BYTES, ringBytes: 65_536, lowWaterBytes: 0, ...options },
     {
       fs,
       pipe: (bytes) => inlinePipe(fs, bytes),
@@ -71,13 +77,16 @@ export function contextWith(clock: Clock): StorageContext {
 }
 
 /** Recovers a log as {@link storageOver} does, and closes its files; `read` looks at it before. */
-export function recovered<T>(fs: MemoryFs, read: (log: RecoveredLog) => T): T {
+export function recovered<T>(
+  fs: MemoryFs,
+  read: (log: RecoveredLog) => T,
+  identity: { cluster: string; host: string } = { cluster: 'c', host: 'a' },
+): T {
   makeDirectories(fs, DIRECTORY)
   const log = recoverLog({
     fs,
     directory: DIRECTORY,
-    cluster: 'c',
-    host: 'a',
+    ...identity,
     segmentBytes: SEGMENT_BYTES,
     onDamage: 'halt',
     newStore: () => new Uint8Array(16),
