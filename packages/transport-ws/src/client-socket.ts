@@ -52,12 +52,12 @@ export function nodeConnection(
 }
 
 /** What the other side said, as it may stand in a log. */
-export function closeReason(code: number, reason: string): string {
+function closeReason(code: number, reason: string): string {
   return reason === '' ? `closed with code ${code}` : printable(reason)
 }
 
 /** A close frame holds 123 bytes of reason. */
-export function shortReason(reason: string): string {
+function shortReason(reason: string): string {
   return printable(reason).slice(0, 123)
 }
 

@@ -3,7 +3,7 @@
 import { ByteReader, ByteWriter, isId, QuorateError, type ErrorCode } from '@quorate/core'
 
 /** Version of this protocol; hosts with another are refused. */
-export const PROTOCOL_VERSION = 1
+const PROTOCOL_VERSION = 1
 /** Bytes of a nonce, an instance, a key's name and a proof. */
 export const NONCE_BYTES = 32
 export const INSTANCE_BYTES = 8

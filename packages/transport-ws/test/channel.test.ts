@@ -3,9 +3,19 @@
 import { resolveLimits } from '@quorate/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { drawInstance, Handshake } from '../src/handshake.ts'
+import { webSockets } from '../src/index.ts'
 import { kind, SEALED } from '../src/wire.ts'
 import { frame, type RawSocket, upgraded } from './raw.ts'
-import { bytes, closeHosts, cluster, context, host, ManualClock, type TestHost } from './rig.ts'
+import {
+  bytes,
+  closeHosts,
+  cluster,
+  context,
+  host,
+  ManualClock,
+  text,
+  type TestHost,
+} from './rig.ts'
 
 afterEach(closeHosts)
 
@@ -168,4 +178,23 @@ test('one connection carries both directions', async () => {
   }
   const news = [...a!.inbox.lines, ...b!.inbox.lines].filter((line) => line.includes('reachable'))
   expect(news).toEqual(['b reachable', 'a reachable'])
+})
+
+test('a handler that closes the transport hears nothing more of the same message', async () => {
+  const a = webSockets({ listen: 0, peers: { b: '' } })
+  const heard: string[] = []
+  let closing: Promise<void> | undefined
+  await a.start(context('a'), {
+    onFrame(_from, each) {
+      heard.push(text(each))
+      closing ??= a.close()
+    },
+    onPeer() {},
+  })
+  const b = await host('b', { peers: { a: `ws://127.0.0.1:${a.port}` } })
+  await b.inbox.until('a reachable')
+  for (let count = 0; count < 10; count++) b.transport.send('a', bytes(`${count}`))
+  await b.inbox.until('a unreachable')
+  await closing
+  expect(heard).toEqual(['0'])
 })

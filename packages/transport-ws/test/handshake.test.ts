@@ -4,7 +4,7 @@ import { isQuorateError, type TransportContext } from '@quorate/core'
 import { describe, expect, test } from 'vitest'
 import { drawInstance, Handshake, type HandshakeStep, type Judge } from '../src/handshake.ts'
 import { sharedKeys, TAG_BYTES } from '../src/secret.ts'
-import { decodeHandshake, encodeHello, PROOF_BYTES, type Hello } from '../src/wire.ts'
+import { decodeHandshake, encodeHello, encodeProof, PROOF_BYTES, type Hello } from '../src/wire.ts'
 import { context } from './rig.ts'
 
 interface SideOptions {
@@ -95,6 +95,11 @@ describe('is refused, and both sides know why:', () => {
     expect(dialer?.refusal?.reason).toBe(acceptor?.refusal?.reason)
   })
 
+  test('the host that was reached refuses a connection that is for another', () => {
+    const { acceptor } = run(...pair({ expects: 'z' }))
+    expect(acceptor?.refusal).toMatchObject({ by: 'us', reason: 'a connection for z reached b' })
+  })
+
   test('an acceptor that answers under another name', () => {
     const { dialer } = run(
       side('a', { expects: 'b' }),
@@ -153,6 +158,14 @@ describe('with a secret,', () => {
     const claimed = (decodeHandshake(hello) as { hello: Hello }).hello.keys
     const forged = encodeHello({ ...stranger, keys: claimed, proof: new Uint8Array(PROOF_BYTES) })
     expect(dialer.receive(forged).refusal?.code).toBe('UNAUTHORIZED')
+  })
+
+  test('the acceptor’s own proof does not serve the dialer', () => {
+    const acceptor = side('b', both[1])
+    const hello = side('a', { ...both[0], expects: 'b' }).start()
+    const [answer] = acceptor.receive(hello).send
+    const { hello: proven } = decodeHandshake(answer!) as { hello: Hello }
+    expect(acceptor.receive(encodeProof(proven.proof)).refusal?.code).toBe('UNAUTHORIZED')
   })
 
   test('messages are sealed: in order, once, on this connection, in this direction', () => {
