@@ -1,1 +1,54 @@
-export {}
+// The suite for consensus cores: every check by itself, and one call that registers them all with a
+// test runner.
+/**
+ * What every consensus core must do, as checks that any test runner can run, and broken cores that
+ * prove that the checks can fail.
+ *
+ * @packageDocumentation
+ */
+import { chaosChecks } from './chaos-checks.ts'
+import { coreChecks } from './core-checks.ts'
+import { groupChecks, readChecks } from './group-checks.ts'
+import type { ConsensusCheck, ConsensusHarness, TestRunner } from './harness.ts'
+import { lawChecks } from './law-checks.ts'
+import { membershipChecks } from './membership-checks.ts'
+import { snapshotChecks } from './snapshot-checks.ts'
+
+export type { ConsensusCheck, ConsensusHarness, ConsensusSupports, TestRunner } from './harness.ts'
+export { brokenCores, type BrokenCore } from './broken.ts'
+
+/** Every check. */
+export const consensusChecks: readonly ConsensusCheck[] = Object.freeze([
+  ...coreChecks,
+  ...lawChecks,
+  ...groupChecks,
+  ...readChecks,
+  ...snapshotChecks,
+  ...membershipChecks,
+  ...chaosChecks,
+])
+
+/** What {@link consensusConformance} is given. */
+export interface ConsensusConformanceOptions extends ConsensusHarness {
+  /** What is tested; the name of the group of tests. */
+  readonly name: string
+  /** The runner. */
+  readonly test: TestRunner
+}
+
+/** Registers every check as a test. A check of what the algorithm does not support passes without running. */
+export function consensusConformance(options: ConsensusConformanceOptions): void {
+  const { name, test } = options
+  test.describe(name, () => {
+    for (const check of consensusChecks) {
+      test.it(check.name, () => void runConsensusCheck(check, options))
+    }
+  })
+}
+
+/** Runs one check where it applies; returns whether it did. */
+export function runConsensusCheck(check: ConsensusCheck, harness: ConsensusHarness): boolean {
+  if (check.needs !== undefined && harness.supports?.[check.needs] === false) return false
+  check.run(harness)
+  return true
+}

@@ -26,6 +26,7 @@ import { Judge } from './judge.ts'
 import type { LogImage } from './log-image.ts'
 import type { GroupContext, ReplicaSink } from './replica-model.ts'
 import { ReplicaModel } from './replica-model.ts'
+import { hold } from './violation.ts'
 
 /** What a simulated group of cores is made of. */
 export interface CoreClusterOptions<M> {
@@ -187,9 +188,11 @@ export class CoreCluster<M> implements ReplicaSink<M> {
   /** Lets time pass: each core is ticked whenever it asked for it, in order of time. */
   advance(ms: number): void {
     const until = this.#now + ms
-    for (let count = 0; count < 1_000_000; count++) {
+    for (let ticks = 0; ; ticks++) {
       const due = this.#firstDue(until)
       if (due === undefined) break
+      const endless = ticks > ms * 100 + 10_000
+      hold(!endless, 'ordering-law', () => `${due.id} wants ${ticks} ticks in ${ms} ms`)
       this.#now = Math.max(this.#now, this.#dueAt(due))
       this.#setClock(due)
       this.step(due.id, { type: 'tick' })
