@@ -1,4 +1,6 @@
 // The picture: all arcs, true to their shares, and safe to put into a page.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { hashRing, ringSvg } from '../src/index.ts'
 
@@ -60,5 +62,21 @@ describe('ringSvg', () => {
       if (closes !== '/' && empty !== '/') stack.push(name!)
     }
     expect(stack).toEqual([])
+  })
+
+  // RING_VECTORS=write draws it anew.
+  it('is what the README shows', () => {
+    const file = fileURLToPath(new URL('../ring.svg', import.meta.url))
+    const ring = hashRing({
+      members: ['ada', 'grace', { id: 'edsger', weight: 2 }],
+      virtualNodes: 12,
+    })
+    const marks = ['user:1', 'user:2', 'user:3'].map((key) => ({
+      position: ring.position(key),
+      label: key,
+    }))
+    const svg = `${ringSvg(ring, { marks })}\n`
+    if (process.env['RING_VECTORS'] === 'write') writeFileSync(file, svg)
+    expect(svg).toBe(readFileSync(file, 'utf8'))
   })
 })

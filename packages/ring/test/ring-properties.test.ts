@@ -148,6 +148,7 @@ describe('points that collide', () => {
         const shrunk = ring.with({ remove: [leaver] })
         const fresh = hashRing({ members: left, hash, virtualNodes: 8 })
         expect(shrunk.ranges()).toEqual(fresh.ranges())
+        expect(shrunk.with({ add: [leaver] }).ranges()).toEqual(ring.ranges())
         for (const key of keys.slice(0, 40)) {
           expect(members).toContain(ring.locate(key))
           expect(ring.preferenceList(key, 9)).toHaveLength(members.length)
