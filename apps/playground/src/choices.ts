@@ -2,6 +2,7 @@
 // takes what is chosen here by its contract.
 import type { ConsensusFactory, HostStorage, NodeId, Partitioner, Random } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
+import { paxos } from '@quorate/paxos'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
 import { fsStorage } from '@quorate/storage-fs'
@@ -10,6 +11,7 @@ import { memoryStorage } from '@quorate/storage-memory'
 /** The algorithms that `--consensus` knows. */
 export const consensusChoices: Readonly<Record<string, () => ConsensusFactory>> = {
   raft: () => raft(),
+  paxos: () => paxos(),
 }
 
 /** What a simulation draws of each algorithm's settings, so that seeds differ in these too. */

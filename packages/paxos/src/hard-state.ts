@@ -1,0 +1,55 @@
+// What a replica must remember besides its log, as one small record that is replaced as a whole: a
+// promise and an acceptance written apart could be torn apart by a crash.
+import type { Codec, LogIndex, Membership } from '@quorate/core'
+import { QuorateError, membershipCodec } from '@quorate/core'
+import type { Ballot } from './ballot.ts'
+
+/** Paxos's small durable state. */
+export interface HardState {
+  /** Nothing of a smaller ballot will be accepted. */
+  readonly promised: Ballot
+  /** The log was last accepted as a whole under this ballot, of the membership in force; 0 where never. */
+  readonly accepted: Ballot
+  /** Known to be decided when it was written; a lower bound. */
+  readonly decided: LogIndex
+  /** Under memberships up to this version the replica may have voted and forgotten it, and must not be counted. */
+  readonly blankTo: number
+  /** The members before the first entry ever; `undefined` on a replica that joined. */
+  readonly initial: Membership | undefined
+}
+
+/** {@link HardState.blankTo} of a replica that has not been told of any membership. */
+export const NEVER_TOLD: number = Number.MAX_SAFE_INTEGER
+
+/** The version of hard state and entries on disk. */
+export const FORMAT = 1
+
+/** A hard state: version, promised, accepted, decided, blank to, flags, initial members. */
+export const hardStateCodec: Codec<HardState> = {
+  write(writer, state) {
+    writer.uint8(FORMAT)
+    writer.varint(state.promised)
+    writer.varint(state.accepted)
+    writer.varint(state.decided)
+    writer.varint(state.blankTo)
+    writer.uint8(state.initial === undefined ? 0 : 1)
+    if (state.initial !== undefined) membershipCodec.write(writer, state.initial)
+  },
+  read(reader) {
+    const version = reader.uint8()
+    if (version !== FORMAT) {
+      throw new QuorateError('MALFORMED', `a hard state of version ${version}`)
+    }
+    const promised = reader.varint()
+    const accepted = reader.varint()
+    const decided = reader.varint()
+    const blankTo = reader.varint()
+    const bits = reader.uint8()
+    if (bits > 1) throw new QuorateError('MALFORMED', 'a hard state with unknown flags')
+    if (accepted > promised) {
+      throw new QuorateError('MALFORMED', 'a hard state that accepted more than it promised')
+    }
+    const initial = bits === 0 ? undefined : membershipCodec.read(reader)
+    return { promised, accepted, decided, blankTo, initial }
+  },
+}

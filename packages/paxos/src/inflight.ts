@@ -1,0 +1,76 @@
+// Append messages on their way to one follower: a ring that grows to its limit only where it must,
+// since a host may lead thousands of groups.
+import type { LogIndex } from '@quorate/core'
+
+/** The append messages to one follower that have not been acknowledged. */
+export class Inflight {
+  #last: number[] = []
+  #size: number[] = []
+  #start = 0
+  #count = 0
+  #bytes = 0
+
+  /** How many. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Their payload bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Adds a message whose last entry is `last`. */
+  add(last: LogIndex, bytes: number): void {
+    if (this.#count === this.#last.length) this.#grow()
+    const at = (this.#start + this.#count) % this.#last.length
+    this.#last[at] = last
+    this.#size[at] = bytes
+    this.#count++
+    this.#bytes += bytes
+  }
+
+  /** Drops every message whose entries are all at or before `index`. */
+  acknowledge(index: LogIndex): void {
+    while (this.#count > 0 && (this.#last[this.#start] as number) <= index) {
+      this.#bytes -= this.#size[this.#start] as number
+      this.#start = (this.#start + 1) % this.#last.length
+      this.#count--
+    }
+  }
+
+  /** Drops all: what they carried will be sent again. */
+  reset(): void {
+    this.#start = 0
+    this.#count = 0
+    this.#bytes = 0
+  }
+
+  /** An independent copy. */
+  clone(): Inflight {
+    const copy = new Inflight()
+    copy.#last = [...this.#last]
+    copy.#size = [...this.#size]
+    copy.#start = this.#start
+    copy.#count = this.#count
+    copy.#bytes = this.#bytes
+    return copy
+  }
+
+  #grow(): void {
+    const last: number[] = []
+    const size: number[] = []
+    for (let at = 0; at < this.#count; at++) {
+      const from = (this.#start + at) % this.#last.length
+      last.push(this.#last[from] as number)
+      size.push(this.#size[from] as number)
+    }
+    while (last.length < Math.max(8, this.#count * 2)) {
+      last.push(0)
+      size.push(0)
+    }
+    this.#last = last
+    this.#size = size
+    this.#start = 0
+  }
+}

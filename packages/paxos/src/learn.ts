@@ -1,0 +1,155 @@
+// Decided entries, from whoever has them: what is decided stays so in every ballot and every epoch.
+// This is how a replica that missed an epoch, joins, or is cut off from its leader comes up.
+import type { CallId, Entry, LogIndex, NodeId } from '@quorate/core'
+import { append, cutBack, wellFormed } from './accept.ts'
+import { adoptionArrived } from './adopt.ts'
+import type { Ballot } from './ballot.ts'
+import { advanceDecided } from './decide.ts'
+import type { Pull, Pulled } from './messages.ts'
+import { becomeFollower } from './prepare.ts'
+import { told } from './reconfigure.ts'
+import { offerSnapshotTo } from './snapshot.ts'
+import type { PaxosState } from './state.ts'
+
+// A donor reads old entries back for so many at a time; others ask again.
+const DONATIONS_MAX = 64
+
+/**
+ * Takes entries that are known to be decided. Where they contradict the log here, the log here is of
+ * a ballot that lost from that entry on; where they agree, what follows them may still be decided and
+ * stays.
+ */
+export function learn(r: PaxosState, entries: readonly Entry[]): void {
+  const fresh = entries.filter((entry) => entry.index > r.decided)
+  const last = fresh[fresh.length - 1]
+  if (last === undefined || fresh[0]?.index !== r.decided + 1) return
+  let at = 0
+  while (at < fresh.length && r.log.matches((fresh[at] as Entry).index, (fresh[at] as Entry).epoch)) at++
+  const contrary = fresh[at]
+  if (contrary !== undefined) {
+    if (contrary.index <= r.log.lastIndex) {
+      r.mark('paxos/learn/contrary')
+      cutBack(r, contrary.index)
+    }
+    append(r, fresh.slice(at))
+  }
+  advanceDecided(r, last.index)
+}
+
+/**
+ * Decided entries come with the largest ballot that their donor has promised: they may have been
+ * decided in it, and a log that shows them must not be lent to a smaller one.
+ */
+export function raisePromise(r: PaxosState, ballot: Ballot): void {
+  if (ballot > r.promised) becomeFollower(r, ballot, undefined)
+}
+
+/** Asks a member for what is decided here and not yet known; one question at a time. */
+export function startPull(r: PaxosState, from: NodeId): void {
+  if (r.role === 'leader' || r.fetch !== undefined) return
+  if (r.pull !== undefined && r.now < pullDeadline(r)) return
+  r.pull = { from, sentAt: r.now }
+  const first = r.decided + 1
+  r.out.send(from, { type: 'pull', config: r.config, ballot: 0, first })
+}
+
+/** When a pull that was not answered may be made again, of anybody. */
+export function pullDeadline(r: PaxosState): number {
+  return (r.pull?.sentAt ?? r.now) + 3 * r.options.heartbeatIntervalMs
+}
+
+/** Gives entries to whoever asks: decided ones, and to the owner of the promised ballot all of them. */
+export function handlePull(r: PaxosState, from: NodeId, m: Pull): void {
+  const { log } = r
+  const last = lastToGive(r, m.config, m.ballot)
+  if (m.first < 1 || m.first > last) return give(r, from, m.config, m.first - 1, [])
+  if (m.first < log.firstIndex) return offerSnapshotTo(r, from)
+  if (m.first >= log.windowFirst) {
+    give(r, from, m.config, m.first - 1, log.slice(m.first, last, r.limits.messageBytesMax))
+    return
+  }
+  if (r.donations.size >= DONATIONS_MAX) return
+  r.readId += 1
+  r.donations.set(r.readId, { to: from, ballot: m.ballot })
+  r.out.readEntries({
+    id: r.readId,
+    first: m.first,
+    last: Math.min(last, log.windowFirst - 1),
+    bytesMax: r.limits.messageBytesMax,
+  })
+}
+
+function lastToGive(r: PaxosState, config: number, ballot: Ballot): LogIndex {
+  return config === r.config && ballot === r.promised ? r.log.lastIndex : r.decided
+}
+
+/** Hands on old entries that were read for somebody. `false` where the read was for nobody's pull. */
+export function entriesReadToGive(
+  r: PaxosState,
+  id: CallId,
+  entries: readonly Entry[] | undefined,
+): boolean {
+  const donation = r.donations.get(id)
+  if (donation === undefined) return false
+  r.donations.delete(id)
+  const first = entries?.[0]
+  if (entries === undefined || first === undefined) offerSnapshotTo(r, donation.to)
+  // Since they were asked for, what was not decided may have been replaced.
+  else if (r.log.matches(first.index, first.epoch)) {
+    const last = lastToGive(r, r.config, donation.ballot)
+    give(r, donation.to, r.config, first.index - 1, entries.filter((entry) => entry.index <= last))
+  }
+  return true
+}
+
+function give(
+  r: PaxosState,
+  to: NodeId,
+  config: number,
+  prev: LogIndex,
+  entries: readonly Entry[],
+): void {
+  const base = config === 0 && prev >= r.log.firstIndex - 1 ? r.configs.at(prev).membership : undefined
+  r.out.sendAfterPersist(to, {
+    type: 'pulled',
+    config: r.config,
+    ballot: r.promised,
+    prev,
+    decided: r.decided,
+    base: base !== undefined && base.version > 0 ? base : undefined,
+    entries,
+  })
+}
+
+/** Takes entries that were asked for, or that somebody sent anyway. */
+export function handlePulled(r: PaxosState, from: NodeId, m: Pulled): void {
+  if (!wellFormed(m.entries, m.prev, m.ballot) || m.config < r.config) return
+  if (r.adoption?.from === from && m.config === r.config && m.ballot === r.promised) {
+    adoptionArrived(r, from, m)
+    return
+  }
+  if (r.role === 'leader') return
+  if (r.pull?.from === from) r.pull = undefined
+  if (m.base !== undefined && r.config === 0 && m.prev === r.decided) takeBase(r, m)
+  const known = r.decided
+  if (m.decided > known && m.prev <= known) {
+    const entries = m.entries.filter((entry) => entry.index <= m.decided)
+    const first = entries[0]
+    if (first !== undefined && first.index <= known + 1) {
+      raisePromise(r, m.ballot)
+      learn(r, entries)
+    }
+  }
+  // As long as it helps, it goes on; others are asked in turn as their messages come.
+  if (r.decided > known && r.decided < m.decided) startPull(r, from)
+}
+
+/** A replica that knows of no members is told who they were where its log begins. */
+function takeBase(r: PaxosState, m: Pulled): void {
+  const base = m.base as NonNullable<Pulled['base']>
+  r.configs.restore(r.decided, base)
+  r.membership = base
+  told(r)
+  if (r.decided === 0) r.initial = base
+  r.out.hardStateChanged = true
+}

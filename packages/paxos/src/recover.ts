@@ -1,0 +1,116 @@
+// What a replica starts from: its log and small state as storage holds them, checked against each
+// other, since going on from a state that cannot be is worse than not starting.
+import type { ConsensusInit, LogIndex, Membership } from '@quorate/core'
+import { QuorateError, decode, isMember } from '@quorate/core'
+import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
+import { ConfigHistory, noMembers } from './config-history.ts'
+import type { HardState } from './hard-state.ts'
+import { NEVER_TOLD, hardStateCodec } from './hard-state.ts'
+import { PaxosLog } from './log.ts'
+import type { ResolvedOptions } from './options.ts'
+import { quorumsRefuse } from './quorums.ts'
+import { PaxosState } from './state.ts'
+
+/**
+ * The state of a replica as recovered.
+ *
+ * @throws QuorateError `STORAGE_CORRUPT` where its parts contradict each other, `INVALID_OPTIONS`
+ * where the quorums do not fit the members
+ */
+export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosState {
+  const { recovered } = init
+  const fresh = recovered.hardState === undefined && recovered.lastIndex === 0
+  const hard = recoverHardState(init, fresh)
+  // Where the log is damaged it ends for now, so that nothing is read past the damage.
+  const faultyFrom = recovered.faulty[0]?.first
+  const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
+  const log = new PaxosLog(
+    recovered.firstIndex,
+    lastIndex,
+    recovered.epochs,
+    recovered.tail,
+    init.limits.logWindowBytesMax,
+  )
+  const decided = recoverDecided(init, hard, lastIndex)
+  const configs = recoverConfigs(init, hard, lastIndex)
+  const r = new PaxosState(init, options, hard, log, configs, decided)
+  // A state machine that keeps its own state may know of a stop-sign that the hard state does not.
+  if (configs.at(hard.decided).membership.version !== r.config) r.accepted = 0
+  r.snapshot = recovered.snapshot
+  if (faultyFrom !== undefined) {
+    // It no longer holds what it accepted: whoever counted it must not meet it again as a voter.
+    r.mark('paxos/recover/faulty')
+    r.leftoverFrom = faultyFrom
+    r.blankTo = Math.max(r.blankTo, r.config)
+  }
+  checkMembers(r)
+  start(r, fresh)
+  return r
+}
+
+function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
+  const { hardState, lastIndex } = init.recovered
+  if (hardState !== undefined) {
+    const hard = decode(hardStateCodec, hardState)
+    if (hard.decided <= lastIndex) return hard
+    throw corrupt(`decided up to ${hard.decided}, but the log ends at ${lastIndex}`)
+  }
+  if (!fresh) throw corrupt('a log without a hard state')
+  const initial = init.bootstrap
+  return { promised: 0, accepted: 0, decided: 0, blankTo: initial === undefined ? NEVER_TOLD : 0, initial }
+}
+
+function recoverDecided(init: ConsensusInit, hard: HardState, lastIndex: LogIndex): LogIndex {
+  const { recovered, appliedIndex } = init
+  const snapshotIndex = recovered.snapshot?.index ?? 0
+  if (appliedIndex < snapshotIndex)
+    throw corrupt(`applied up to ${appliedIndex}, before the snapshot`)
+  if (appliedIndex > recovered.lastIndex) {
+    throw corrupt(`applied up to ${appliedIndex}, but the log ends at ${recovered.lastIndex}`)
+  }
+  if (recovered.firstIndex > snapshotIndex + 1)
+    throw corrupt('a log that begins after its snapshot')
+  return Math.min(Math.max(hard.decided, snapshotIndex, appliedIndex), lastIndex)
+}
+
+function recoverConfigs(init: ConsensusInit, hard: HardState, lastIndex: LogIndex): ConfigHistory {
+  const { snapshot, membershipEntries } = init.recovered
+  const index = snapshot?.index ?? 0
+  const membership: Membership = snapshot?.membership ?? hard.initial ?? noMembers
+  const entries = membershipEntries.filter(
+    (entry) => entry.index > index && entry.index <= lastIndex,
+  )
+  return new ConfigHistory({ index, membership }, entries)
+}
+
+function checkMembers(r: PaxosState): void {
+  if (r.membership.witnesses.length > 0) {
+    throw new QuorateError('INVALID_OPTIONS', 'Paxos has no witnesses: every voter keeps state')
+  }
+  if (r.config === 0) return
+  const refuse = quorumsRefuse(r.membership.voters.length, r.options)
+  if (refuse !== undefined) throw new QuorateError('INVALID_OPTIONS', refuse)
+}
+
+function start(r: PaxosState, fresh: boolean): void {
+  // Removed, and perhaps before those who follow knew of it.
+  r.watching = r.config > 0 && !r.blank && !isMember(r.membership, r.id)
+  r.reluctance = r.random.fraction()
+  actLater(r)
+  if (leadsAlone(r) && mayLead(r)) {
+    // Nobody else can lead, so there is nobody to wait for.
+    if (r.actAt !== Number.POSITIVE_INFINITY) r.actAt = r.now
+  } else if (!fresh) {
+    // It may have promised a leader, right before it stopped, to promise nobody else for this long.
+    r.silentUntil = r.now + r.options.electionTimeoutMs
+    if (r.actAt !== Number.POSITIVE_INFINITY) r.actAt += r.options.electionTimeoutMs
+  }
+  r.wakeAt = r.actAt
+}
+
+function corrupt(what: string): QuorateError {
+  return new QuorateError(
+    'STORAGE_CORRUPT',
+    `the replica's stored state contradicts itself: ${what}`,
+  )
+}
