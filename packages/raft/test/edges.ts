@@ -72,7 +72,7 @@ class Bench {
     this.persisted()
     this.from('b', { type: 'voteReply', term: 1, pre: false, granted: true })
     this.persisted()
-    expect(this.core.status().role).toBe('leader')
+    if (this.core.status().role !== 'leader') throw new Error('it does not lead')
   }
 }
 
@@ -258,6 +258,72 @@ export const edges: Readonly<Record<string, Scenario>> = {
     bench.from('b', { ...reply, ok: true, id: 5, index: 3, hint: 0 })
     bench.from('b', { ...reply, ok: false, id: 4, index: 2, hint: 0 })
     expect(matchOf('b')).toBe(3)
+  },
+
+  'an acknowledgement that comes late, or of an earlier term, takes nothing back and adds nothing'({
+    tracer,
+  }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    const matches = (): number[] => bench.core.status().peers.map((peer) => peer.matchIndex)
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
+    bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x')] })
+    bench.from('b', { ...reply, term: 1, id: 3, index: 2 })
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
+    expect(matches()).toEqual([2, 0])
+    bench.from('c', { ...reply, term: 0, id: 2, index: 1 })
+    expect(matches()).toEqual([2, 0])
+  },
+
+  'a lease counts from when the round was sent, not from when it was answered'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    bench.from('b', {
+      type: 'appendReply',
+      term: 1,
+      id: 1,
+      ok: true,
+      index: 1,
+      hint: 0,
+      hintTerm: 0,
+      blank: false,
+    })
+    bench.now = bench.core.wakeAt
+    bench.step({ type: 'tick' })
+    const sent = bench.now
+    bench.now = sent + 500
+    bench.from('b', {
+      type: 'heartbeatReply',
+      term: 1,
+      round: 1,
+      stamp: 1,
+      priority: 1,
+      blank: false,
+      hibernating: false,
+      starved: [],
+    })
+    bench.now = sent + 890
+    expect(bench.step({ type: 'read', id: 1, mode: 'lease' }).reads).toEqual([{ id: 1, index: 1 }])
+    bench.now = sent + 910
+    expect(bench.step({ type: 'read', id: 2, mode: 'lease' }).reads).toEqual([])
+  },
+
+  'one change of membership runs at a time, from appended to committed'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const change = (id: number, voters: string[]): Effects<RaftMessage> =>
+      bench.step({ type: 'changeMembership', id, target: { voters }, expectedVersion: undefined })
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    // Before the first entry of the term is committed, none at all.
+    expect(change(1, ['a', 'b']).rejected[0]?.code).toBe('PROPOSAL_DROPPED')
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
+    expect(change(2, ['a', 'b']).rejected).toEqual([])
+    expect(change(3, ['a']).rejected[0]?.code).toBe('CONFLICT')
+    expect(bench.core.status().membership.voters).toEqual(['a', 'b'])
+    bench.persisted()
+    expect(bench.from('b', { ...reply, term: 1, id: 3, index: 2 }).completed).toEqual([{ id: 2 }])
+    expect(change(4, ['a']).rejected).toEqual([])
   },
 
   'old entries that have been compacted meanwhile are offered as a snapshot'({ tracer }) {

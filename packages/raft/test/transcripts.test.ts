@@ -11,19 +11,18 @@ import { format } from './format.ts'
 
 const folder = new URL('testdata/', import.meta.url)
 
-for (const file of readdirSync(folder)
-  .filter((name) => name.endsWith('.txt'))
-  .sort()) {
-  test(file, () => {
-    const url = new URL(file, folder)
-    const text = readFileSync(url, 'utf8')
-    const happened = runTranscript(text, {
-      consensus: raft(optionsIn(text, 'raft') as RaftOptions),
-      limits: optionsIn(text, 'limits') as Partial<Limits>,
-      commands,
-      ...format,
-    })
-    if (process.env['QUORATE_REWRITE'] === '1') writeFileSync(url, happened)
-    else expect(happened).toBe(text)
+const files = readdirSync(folder).filter((name) => name.endsWith('.txt'))
+
+test.each(files.sort())('%s', (file) => {
+  const url = new URL(file, folder)
+  const text = readFileSync(url, 'utf8')
+  const happened = runTranscript(text, {
+    consensus: raft(optionsIn(text, 'raft') as RaftOptions),
+    limits: optionsIn(text, 'limits') as Partial<Limits>,
+    commands,
+    ...format,
   })
-}
+  const rewrite = process.env['QUORATE_REWRITE'] === '1'
+  if (rewrite) writeFileSync(url, happened)
+  expect(happened).toBe(rewrite ? happened : text)
+})
