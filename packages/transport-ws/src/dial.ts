@@ -58,11 +58,10 @@ export function dial(options: DialOptions): WebSocket {
     if (over) return
     over = true
     timer.cancel()
-    ws.off('error', onError)
     options.onOpen(ws, socket as Socket)
   })
-  const onError = (error: Error): void => fail(error.message)
-  ws.on('error', onError)
+  // Stays for good: an error without a listener would end the process.
+  ws.on('error', (error) => fail(error.message))
   ws.once('close', (code) => fail(`closed with code ${code}`))
   return ws
 }

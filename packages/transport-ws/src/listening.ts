@@ -203,6 +203,8 @@ export class Listening {
     // By name, because under TLS it was the TCP socket that was counted.
     const name = nameOf(socket)
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
+      // Whoever takes it listens too; an error without a listener would end the process.
+      ws.on('error', () => {})
       this.#context.onAccepted({ ws, socket, request, settled: () => this.#settle(name) })
     })
   }
