@@ -98,6 +98,7 @@ describe('the simulated network', () => {
     expect(got.map(({ byte }) => byte)).toEqual([3])
     expect(peers.at(-1)).toBe('b: a unreachable')
     network.mend()
+    await timeline.run(2_100)
     send('a', 'b', 4)
     await timeline.run(4_000)
     expect(got.at(-1)?.byte).toBe(4)

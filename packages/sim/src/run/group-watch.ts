@@ -3,6 +3,7 @@
 import type {
   ConsensusCore,
   ConsensusInit,
+  ConsensusStatus,
   Effects,
   Entry,
   GroupId,
@@ -156,12 +157,7 @@ export class GroupWatch {
       () => `the epoch of ${id} fell from ${seen.epoch} to ${status.epoch}`,
     )
     seen.commitIndex = status.commitIndex
-    for (const entry of apply) this.#handedOut(id, entry, status.epoch, seen)
-    hold(
-      status.commitIndex >= seen.handedIndex,
-      'commit-monotone',
-      () => `${id} handed out ${seen.handedIndex} with ${status.commitIndex} committed`,
-    )
+    for (const entry of apply) this.#handedOut(id, entry, status, seen)
     if (status.role !== seen.role || status.epoch !== seen.epoch) {
       seen.role = status.role
       seen.epoch = status.epoch
@@ -186,12 +182,18 @@ export class GroupWatch {
     seen.handedIndex = install.index
   }
 
-  #handedOut(id: NodeId, entry: Entry, epoch: number, seen: Seen): void {
+  #handedOut(id: NodeId, entry: Entry, status: ConsensusStatus, seen: Seen): void {
+    const { epoch, commitIndex } = status
     const expected = seen.handedIndex + 1
     hold(
       entry.index === expected,
       'apply-order',
       () => `${id} hands out ${entry.index} where ${expected} follows`,
+    )
+    hold(
+      commitIndex >= entry.index,
+      'commit-monotone',
+      () => `${id} hands out ${entry.index} with ${commitIndex} committed`,
     )
     seen.handedIndex = expected
     const fresh = this.history.isNew(entry)

@@ -180,8 +180,10 @@ export class SimNetwork {
     frame: Uint8Array,
   ): void {
     const endpoint = this.#endpoints.get(to)
-    // A frame for an earlier start of the receiver belonged to a connection that is gone.
-    if (endpoint === undefined || endpoint !== receiver || link.cut) {
+    // A frame for an earlier start of the receiver belonged to a connection that is gone, and none
+    // comes before the receiver has been told of the connection.
+    const connected = endpoint?.reachable.has(from) === true
+    if (endpoint === undefined || endpoint !== receiver || link.cut || !connected) {
       this.counts.cut++
       return
     }
