@@ -28,6 +28,7 @@ const byCode: Partial<Record<ErrorCode, Exit>> = {
   INVALID_OPTIONS: 'config',
   LIMIT_EXCEEDED: 'usage',
   NO_QUORUM: 'unavailable',
+  NO_SPACE: 'unavailable',
   NOT_LEADER: 'unavailable',
   OUTCOME_UNKNOWN: 'unknown',
   PORT_IN_USE: 'config',

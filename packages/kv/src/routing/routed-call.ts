@@ -33,6 +33,8 @@ export interface CallContext {
   readonly deadlines: Deadlines
   /** Says that routes seem to be wrong. */
   refresh(): void
+  /** Whether whoever makes the calls is being closed. */
+  isClosed(): boolean
   /** A reply told of this version of the map. */
   seenVersion(version: number): void
 }
@@ -52,8 +54,11 @@ export interface CallSpec<T> {
   /** Reads a reply's body: the value, or why it was not done after all. */
   read(body: Uint8Array): { readonly value: T } | { readonly error: ReplyError }
   /** The shard has forgotten the session: gets a new one, then calls back. Absent: nothing to be done. */
-  readonly renew?: ((renewed: () => void) => void) | undefined
+  readonly renew?: Prepare | undefined
 }
+
+/** Does what must happen before an attempt, then calls one of the two. */
+export type Prepare = (ready: () => void, refused: (error: QuorateError) => void) => void
 
 /** A call under way. */
 export class RoutedCall<T> implements Expiring {
@@ -91,26 +96,30 @@ export class RoutedCall<T> implements Expiring {
   }
 
   /** Begins. What must happen before the first attempt goes into `prepare`. */
-  start(prepare: (ready: () => void) => void = (ready) => ready()): void {
+  start(prepare: Prepare = (ready) => ready()): void {
     if (this.#signal?.aborted === true) {
       this.#ended = true
       return this.#settle(abortError(this.#signal, this.#spec.what), undefined)
     }
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
     this.#context.deadlines.add(this)
-    prepare(() => this.#try())
+    prepare(
+      () => this.#try(),
+      (error) => this.#end(error),
+    )
   }
 
   expire(): void {
     const error = this.#last === undefined ? undefined : errorOf(this.#last)
-    const within = `within ${this.#timeoutMs} ms`
+    const closed = this.#context.isClosed()
+    const within = closed ? 'before the store was closed' : `within ${this.#timeoutMs} ms`
     if (this.#unknown()) {
       const message = `${this.#spec.what} had no answer ${within}; it may have been done`
       this.#end(new QuorateError('OUTCOME_UNKNOWN', message, { cause: error }))
     } else {
       const why = error === undefined ? '' : `: ${error.message}`
       const message = `${this.#spec.what} was not done ${within}${why}`
-      this.#end(new QuorateError('TIMEOUT', message, { cause: error }))
+      this.#end(new QuorateError(closed ? 'CLOSED' : 'TIMEOUT', message, { cause: error }))
     }
   }
 
@@ -220,7 +229,10 @@ export class RoutedCall<T> implements Expiring {
       const message = `${error.message}, so it cannot be said whether ${this.#spec.what} was done`
       return this.#end(errorOf({ ...error, message }))
     }
-    this.#spec.renew(() => this.#try())
+    this.#spec.renew(
+      () => this.#try(),
+      (refusal) => this.#end(refusal),
+    )
   }
 
   #elsewhere(target: NodeId, error: ReplyError): void {

@@ -1,7 +1,7 @@
 // Takes what is to be done to a shard there: writes exactly once under a session, reads as fresh
 // as asked for. The embedded store and the client differ only in how requests leave.
-import { QuorateError } from '@quorate/core'
-import type { CallOptions, Clock, Random, ReadMode, ShardId } from '@quorate/core'
+import { QuorateError, isQuorateError } from '@quorate/core'
+import type { CallOptions, Clock, NodeId, Random, ReadMode, ShardId } from '@quorate/core'
 import type { Consistency, ReadOptions } from '../kv.ts'
 import type { TransactionBody } from '../machine/command.ts'
 import { encodeOpen, sentTransaction } from '../machine/compose.ts'
@@ -12,11 +12,13 @@ import type { KvResult } from '../machine/result.ts'
 import { deadlines } from './deadlines.ts'
 import type { Deadlines } from './deadlines.ts'
 import { RoutedCall } from './routed-call.ts'
-import type { CallContext, CallSpec, Exchange } from './routed-call.ts'
+import type { CallContext, CallSpec, Exchange, Prepare } from './routed-call.ts'
 import type { Route, RouteTable } from './routes.ts'
 import { floorOf, shardSession } from './session.ts'
 import type { SessionPlace, ShardSession } from './session.ts'
-import type { ReadLevel, ReplyError } from './wire.ts'
+import type { KvReply, KvRequest, ReadLevel, ReplyError } from './wire.ts'
+
+const WATCH_ASK_MS = 2_000
 
 /** What a router is made of. */
 export interface RouterContext {
@@ -95,6 +97,7 @@ class ShardRouter implements Router {
       exchange,
       deadlines: this.#deadlines,
       refresh: () => context.refresh(),
+      isClosed: () => this.#closed,
       seenVersion: (version) => {
         if (version > routes.version) context.refresh()
       },
@@ -116,11 +119,11 @@ class ShardRouter implements Router {
     const session = this.#session(shard)
     let place: SessionPlace | undefined
     let takeBack = (): void => {}
-    const acquire = (ready: () => void): void => {
+    const acquire: Prepare = (ready, refused) => {
       takeBack = session.acquire((given) => {
         place = given
         ready()
-      })
+      }, refused)
       sent.capture()
     }
     const spec: CallSpec<DoneResult> = {
@@ -139,11 +142,11 @@ class ShardRouter implements Router {
         }
       },
       read: (bytes) => this.#read(shard, bytes),
-      renew: (renewed) => {
+      renew: (renewed, refused) => {
         const old = place as SessionPlace
         session.expired(old.session)
         session.release(old)
-        acquire(renewed)
+        acquire(renewed, refused)
       },
     }
     return this.#run(spec, options, acquire, () => {
@@ -182,24 +185,46 @@ class ShardRouter implements Router {
     return answer as KvAnswer & { readonly type: Type }
   }
 
-  watch(
+  async watch(
     shard: ShardId,
     after: number | undefined,
     prefix: Uint8Array,
     options: CallOptions,
   ): Promise<Uint8Array> {
-    return this.#run(
-      {
-        route: this.#context.routes.route(shard),
-        write: false,
-        // Where a watch stands must be told by the leader; what follows, by anybody.
-        anyReplica: after !== undefined,
-        what: `the watch of shard ${shard}`,
-        request: (timeoutMs) => ({ kind: 'watch', timeoutMs, shard, after, prefix }),
-        read: (value) => ({ value }),
-      },
-      options,
-    )
+    const route = this.#context.routes.route(shard)
+    const request = (timeoutMs: number): KvRequest => ({
+      kind: 'watch',
+      timeoutMs,
+      shard,
+      after,
+      prefix,
+    })
+    try {
+      return await this.#run(
+        {
+          route,
+          write: false,
+          // Where a watch stands must be told by the leader; what follows, by anybody.
+          anyReplica: after !== undefined,
+          what: `the watch of shard ${shard}`,
+          request,
+          read: (value) => ({ value }),
+        },
+        options,
+      )
+    } catch (error) {
+      if (!isQuorateError(error, 'COMPACTED')) throw error
+      // Replicas remember unequally much: one that was restored begins at its snapshot.
+      for (const host of route.members) {
+        const reply = await this.#ask(host, request(WATCH_ASK_MS))
+        if (reply.ok) return reply.body
+      }
+      throw error
+    }
+  }
+
+  #ask(host: NodeId, request: KvRequest): Promise<KvReply> {
+    return new Promise((resolve) => this.#context.exchange.send(host, request, resolve))
   }
 
   admin(
@@ -229,7 +254,7 @@ class ShardRouter implements Router {
   #run<T>(
     spec: CallSpec<T>,
     options: CallOptions,
-    prepare?: (ready: () => void) => void,
+    prepare?: Prepare,
     finished?: () => void,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -293,7 +318,7 @@ class ShardRouter implements Router {
     return session
   }
 
-  #open(shard: ShardId, opened: (id: number | undefined) => void): void {
+  #open(shard: ShardId, opened: (result: number | QuorateError) => void): void {
     if (this.#closed) return
     const route = this.#context.routes.route(shard)
     const spec: CallSpec<DoneResult> = {
@@ -308,8 +333,8 @@ class ShardRouter implements Router {
       },
       read: (bytes) => this.#read(shard, bytes),
     }
-    new RoutedCall<DoneResult>(this.#calls, spec, {}, (_error, result) => {
-      if (!this.#closed) opened(result?.revision)
+    new RoutedCall<DoneResult>(this.#calls, spec, {}, (error, result) => {
+      if (!this.#closed) opened(error ?? (result as DoneResult).revision)
     }).start()
   }
 }
