@@ -5,7 +5,7 @@ import { assert, isMember, isVoter, membersOf } from '@quorate/core'
 import type { VoteReply, VoteRequest } from './messages.ts'
 import { appendNoop, broadcastAppend } from './replication.ts'
 import { startHeartbeats } from './heartbeat.ts'
-import { followerReads, leaderLost } from './read-index.ts'
+import { followerReads, leaderFound, leaderLost } from './read-index.ts'
 import { abandonChange, trackMembers } from './membership.ts'
 import { electionOutcome } from './quorums.ts'
 import type { RaftState } from './state.ts'
@@ -62,7 +62,10 @@ export function becomeFollower(r: RaftState, term: Epoch, leader: NodeId | undef
   r.votes.clear()
   r.transferring = false
   if (wasLeader) stopLeading(r)
-  if (leader !== undefined) transferSettled(r)
+  if (leader !== undefined) {
+    transferSettled(r)
+    leaderFound(r)
+  }
   resetElectionDeadline(r)
   r.event('become-follower', { leader: leader ?? null })
 }

@@ -58,6 +58,7 @@ function cloneState(r: RaftState): RaftState {
 function cloneReads(reads: PendingReads): PendingReads {
   const copy = new PendingReads()
   copy.led = reads.led.map((read) => ({ ...read }))
+  copy.retryAt = reads.retryAt
   for (const [token, read] of reads.forwarded) copy.forwarded.set(token, { ...read })
   return copy
 }

@@ -36,6 +36,8 @@ export class PendingReads {
   led: LeaderRead[] = []
   /** Elsewhere, by token, in order of arrival. */
   readonly forwarded: Map<number, ForwardedRead> = new Map()
+  /** When those are looked through for answers that are overdue. */
+  retryAt: number = Number.POSITIVE_INFINITY
 
   /** How many. */
   get size(): number {

@@ -150,8 +150,14 @@ function forward(r: RaftState, read: ForwardedRead): void {
   if (r.leader !== undefined) sendRead(r, r.leader, read)
 }
 
+/** A leader is known: reads that waited for one are sent at the next tick, which is now. */
+export function leaderFound(r: RaftState): void {
+  if (r.reads.forwarded.size > 0) r.reads.retryAt = r.now
+}
+
 function sendRead(r: RaftState, leader: NodeId, read: ForwardedRead): void {
   read.sentAt = r.now
+  r.reads.retryAt = Math.min(r.reads.retryAt, r.now + retryMs(r))
   r.out.send(leader, { type: 'read', term: r.term, token: read.token, lease: read.lease })
 }
 
@@ -177,6 +183,12 @@ export function handleReadReply(r: RaftState, m: ReadReply): void {
 
 /** Asks again where an answer is overdue, and gives up what has waited too long. */
 export function tickReads(r: RaftState): void {
+  if (r.now >= forwardedWakeAt(r)) tickForwarded(r)
+  if (r.reads.led.some((read) => r.now >= read.deadline)) expireLed(r)
+}
+
+function tickForwarded(r: RaftState): void {
+  r.reads.retryAt = Number.POSITIVE_INFINITY
   for (const read of r.reads.forwarded.values()) {
     if (r.now >= read.deadline) {
       r.reads.forwarded.delete(read.token)
@@ -186,7 +198,11 @@ export function tickReads(r: RaftState): void {
       sendRead(r, r.leader, read)
     }
   }
-  if (r.reads.led.some((read) => r.now >= read.deadline)) expireLed(r)
+  // Others are due when their own answers would be overdue.
+  for (const read of r.reads.forwarded.values()) {
+    if (r.leader !== undefined)
+      r.reads.retryAt = Math.min(r.reads.retryAt, read.sentAt + retryMs(r))
+  }
 }
 
 function expireLed(r: RaftState): void {
@@ -201,13 +217,16 @@ function expireLed(r: RaftState): void {
 
 /** When reads want the next tick. */
 export function readsWakeAt(r: RaftState): number {
-  let at = Number.POSITIVE_INFINITY
-  for (const read of r.reads.forwarded.values()) {
-    at = Math.min(at, read.deadline)
-    if (r.leader !== undefined) at = Math.min(at, read.sentAt + retryMs(r))
-  }
   const oldest = r.reads.led[0]
-  return oldest === undefined ? at : Math.min(at, oldest.deadline)
+  return Math.min(forwardedWakeAt(r), oldest?.deadline ?? Number.POSITIVE_INFINITY)
+}
+
+function forwardedWakeAt(r: RaftState): number {
+  // They are in the order in which they were asked, and so in that of their deadlines.
+  for (const { deadline } of r.reads.forwarded.values()) {
+    return r.leader === undefined ? deadline : Math.min(deadline, r.reads.retryAt)
+  }
+  return Number.POSITIVE_INFINITY
 }
 
 function retryMs(r: RaftState): number {

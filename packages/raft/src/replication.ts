@@ -41,6 +41,10 @@ export function sendAppend(r: RaftState, p: Progress): void {
   }
   if (p.state === 'snapshot') return
   while (p.next <= r.log.lastIndex && p.reading === 0 && hasRoom(r, p)) {
+    if (p.next < r.log.firstIndex) {
+      offerSnapshot(r, p)
+      return
+    }
     if (p.next < r.log.windowFirst) {
       readEntries(r, p)
       return

@@ -42,8 +42,16 @@ export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void 
     acknowledge(r, from, m.id, index)
     return
   }
-  if (r.fetch !== undefined && r.fetch.snapshot.id === m.snapshot.id) return
-  r.fetch = { snapshot: m.snapshot, offerId: m.id }
+  const { fetch } = r
+  const same = fetch?.snapshot.id === m.snapshot.id
+  // What is being fetched is not given up for a newer one, or a leader that takes snapshots faster
+  // than they travel would never see one arrive.
+  if (!same && fetch?.term === r.term) {
+    r.mark('raft/snapshot/fetch-goes-on')
+    return
+  }
+  r.fetch = { snapshot: m.snapshot, offerId: m.id, term: r.term }
+  if (same) return
   r.out.fetchSnapshot = {
     snapshot: m.snapshot,
     from: [from, ...m.others.filter((id) => id !== r.id)],
@@ -53,14 +61,17 @@ export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void 
 
 /** The snapshot asked for is in storage: makes it the group's, in one write with the log that it replaces. */
 export function snapshotFetched(r: RaftState, snapshot: SnapshotMeta): void {
-  const offerId = r.fetch?.snapshot.id === snapshot.id ? r.fetch.offerId : 0
+  const { fetch } = r
   r.fetch = undefined
   if (snapshot.index <= r.commitIndex || r.role === 'leader') {
     r.mark('raft/snapshot/overtaken')
     return
   }
   install(r, snapshot)
-  if (r.leader !== undefined) acknowledge(r, r.leader, offerId, snapshot.index)
+  // A leader that has not offered it finds out by itself.
+  if (r.leader !== undefined && fetch?.term === r.term) {
+    acknowledge(r, r.leader, fetch.offerId, snapshot.index)
+  }
 }
 
 function install(r: RaftState, snapshot: SnapshotMeta): void {

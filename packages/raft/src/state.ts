@@ -58,6 +58,8 @@ export interface PendingFetch {
   readonly snapshot: SnapshotMeta
   /** The offer it answers. */
   readonly offerId: number
+  /** The term of that offer. */
+  readonly term: Epoch
 }
 
 /** What a replica is given. */

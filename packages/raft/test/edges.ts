@@ -164,6 +164,18 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(bench.core.status().role).toBe('leader')
   },
 
+  'terms and indexes are whole up to 53 bits'({ tracer }) {
+    const bench = new Bench(tracer)
+    const term = 2 ** 52
+    bench.from('b', append(term, [0, 0], entriesOf(1, term - 1)))
+    expect(bench.core.status()).toMatchObject({ epoch: term, lastIndex: 1 })
+    const vote = { type: 'vote', pre: false, transfer: true, lastIndex: 9, lastTerm: term } as const
+    bench.from('c', { ...vote, term: term + 1 })
+    expect(bench.core.status().epoch).toBe(term + 1)
+    const { persist } = bench.from('b', append(term + 1, [1, term - 1], entriesOf(2, term + 1)))
+    expect(persist?.append).toMatchObject([{ index: 2, epoch: term + 1 }])
+  },
+
   'one voter counts once'({ tracer }) {
     const bench = new Bench(tracer, { preVote: false })
     bench.now = bench.core.wakeAt
@@ -326,6 +338,30 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(change(4, ['a']).rejected).toEqual([])
   },
 
+  'joint consensus is left only once it is committed itself'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
+    bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x')] })
+    bench.step({
+      type: 'changeMembership',
+      id: 2,
+      target: { voters: ['a'] },
+      expectedVersion: undefined,
+    })
+    bench.persisted()
+    bench.from('b', { ...reply, term: 1, id: 3, index: 2 })
+    expect(bench.core.status()).toMatchObject({
+      commitIndex: 2,
+      lastIndex: 3,
+      membership: { voters: ['a'], outgoing: ['a', 'b', 'c'] },
+    })
+    bench.from('b', { ...reply, term: 1, id: 4, index: 3 })
+    expect(bench.core.status()).toMatchObject({ commitIndex: 3, lastIndex: 4 })
+    expect(bench.persisted().completed).toEqual([{ id: 2 }])
+  },
+
   'old entries that have been compacted meanwhile are offered as a snapshot'({ tracer }) {
     const bench = new Bench(tracer, {}, { logWindowBytesMax: 100 })
     bench.lead()
@@ -392,6 +428,26 @@ export const edges: Readonly<Record<string, Scenario>> = {
     })
     expect(offer.fetchSnapshot).toBeUndefined()
     expect(bench.core.status().commitIndex).toBe(2)
+  },
+
+  'a snapshot being fetched is not given up for a newer one of the same leader'({ tracer }) {
+    const bench = new Bench(tracer)
+    const offer = (from: NodeId, term: number, id: number, index: number): Effects<RaftMessage> =>
+      bench.from(from, {
+        type: 'snapshotOffer',
+        term,
+        id,
+        snapshot: snapshotAt(index, 1),
+        others: [],
+      })
+    expect(offer('b', 1, 1, 3).fetchSnapshot?.snapshot.index).toBe(3)
+    expect(offer('b', 1, 2, 5).fetchSnapshot).toBeUndefined()
+    expect(offer('b', 1, 3, 3).fetchSnapshot).toBeUndefined()
+    expect(offer('c', 2, 1, 6).fetchSnapshot?.snapshot.index).toBe(6)
+    bench.step({ type: 'snapshotFetchFailed', snapshot: snapshotAt(6, 1) })
+    expect(offer('c', 2, 2, 7).fetchSnapshot?.snapshot.index).toBe(7)
+    const { sendAfterPersist } = bench.step({ type: 'snapshotFetched', snapshot: snapshotAt(7, 1) })
+    expect(sendAfterPersist[0]).toMatchObject({ to: 'c', message: { ok: true, id: 2, index: 7 } })
   },
 
   'a fetched snapshot that the log has caught up with keeps what follows it'({ tracer }) {
