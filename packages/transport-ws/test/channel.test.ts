@@ -155,6 +155,29 @@ test('a peer that floods is read no faster than its frames are handled, and othe
   expect(refused).toBeGreaterThan(0)
 })
 
+test('the next bulk frame leaves when the one before has been confirmed, and fast ones do not wait', async () => {
+  const a = await host('a', { peers: { b: '' } })
+  const b = await peer(a, 'b')
+  let received = ''
+  const arrival = async (what: string): Promise<void> => {
+    while (!received.includes(what)) {
+      await new Promise<void>((resolve) => b.socket.once('data', () => resolve()))
+    }
+  }
+  b.socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
+  for (const chunk of ['bulk-1', 'bulk-2', 'bulk-3']) a.transport.send('b', bytes(chunk), 'bulk')
+  await arrival('bulk-1')
+  for (const each of ['fast-1', 'fast-2', 'fast-3']) {
+    a.transport.send('b', bytes(each))
+    await arrival(each)
+  }
+  expect(received).not.toContain('bulk-2')
+  b.socket.write(frame(Uint8Array.of(kind.bulkArrived)))
+  await arrival('bulk-2')
+  expect(received).not.toContain('bulk-3')
+  b.socket.destroy()
+})
+
 test('a dead peer is not waited for: frames to others go out in the same turn', async () => {
   const a = await host('a', { peers: { b: '', c: '', dead: 'ws://127.0.0.1:1' } })
   const b = await host('b', { peers: { a: a.url } })

@@ -3,6 +3,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { isQuorateError } from '@quorate/core'
 import { afterEach, expect, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { webSockets } from '../src/index.ts'
 import { sparseWarnings } from '../src/sparse-log.ts'
 import {
@@ -181,4 +182,21 @@ test('strangers cannot fill the log', async () => {
   clock.advance(10_000)
   warn({ line: 1_000 }, 'a stranger')
   expect(log.lines.at(-1)).toBe('a stranger {"line":1000,"leftOut":990}')
+})
+
+test('a peer that upgrades and never greets is given up, with the reason', async () => {
+  const silent = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await new Promise<void>((resolve) => silent.once('listening', () => resolve()))
+  const clock = new ManualClock()
+  const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const a = await host('a', { peers: { b: url } }, { clock })
+  const greeted = new Promise<void>((resolve) => {
+    silent.once('connection', (ws) => void ws.once('message', () => resolve()))
+  })
+  clock.advance(0)
+  await greeted
+  clock.advance(5_000)
+  await a.log.until((lines) => lines.some((line) => /handshake failed.*TIMEOUT/.test(line)))
+  expect(a.inbox.lines).toEqual([])
+  silent.close()
 })
