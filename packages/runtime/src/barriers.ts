@@ -1,7 +1,8 @@
 // Read barriers of one replica: readers of one turn share one round of the core, and wait until
 // the state machine has caught up with the index that came back.
-import type { CallId, CallOptions, Clock, LogIndex, ReadMode, Timer } from '@quorate/core'
+import type { CallId, CallOptions, Clock, Limits, LogIndex, ReadMode, Timer } from '@quorate/core'
 import { abortError, QuorateError } from '@quorate/core'
+import type { Meters } from './metrics.ts'
 
 const DEFAULT_TIMEOUT_MS = 10_000
 
@@ -10,116 +11,135 @@ interface Waiter {
   reject(error: QuorateError): void
 }
 
-/** The readers that wait. */
-export interface Barriers {
-  /** Adds a reader to the next round of its mode. */
-  add(mode: Exclude<ReadMode, 'local'>, options: CallOptions): Promise<LogIndex>
-  /** The rounds to begin: one input each. */
-  take(nextId: () => CallId): readonly { readonly id: CallId; readonly mode: ReadMode }[]
-  /** The core has passed a round. */
-  ready(id: CallId, index: LogIndex): void
-  /** The core refused a round. */
-  rejectRound(id: CallId, error: QuorateError): boolean
-  /** The state machine contains everything up to `index`. */
-  applied(index: LogIndex): void
-  /** Ends all. */
-  rejectAll(error: QuorateError): void
-  /** How many readers wait. */
-  readonly size: number
+/** What the barriers share with the others of their host. */
+export interface BarriersContext {
+  /** Deadlines. */
+  readonly clock: Clock
+  /** How many may wait. */
+  readonly limits: Limits
+  /** Where they are counted. */
+  readonly meters: Pick<Meters, 'readsPending'>
 }
 
-/** Makes the barriers of one replica; `onWaiting` is told when a round begins to fill. */
-export function createBarriers(
-  clock: Clock,
-  max: number,
-  appliedIndex: () => LogIndex,
-  onWaiting: () => void,
-): Barriers {
-  const waiting = new Map<string, { readonly mode: ReadMode; readonly waiters: Set<Waiter> }>()
-  const rounds = new Map<CallId, Set<Waiter>>()
-  let passed: { readonly index: LogIndex; readonly waiters: Set<Waiter> }[] = []
-  let size = 0
+/** The readers of a replica that wait. */
+export class Barriers {
+  readonly #context: BarriersContext
+  readonly #appliedIndex: () => LogIndex
+  readonly #onWaiting: () => void
+  readonly #waiting = new Map<string, { readonly mode: ReadMode; readonly waiters: Set<Waiter> }>()
+  readonly #rounds = new Map<CallId, Set<Waiter>>()
+  #passed: { readonly index: LogIndex; readonly waiters: Set<Waiter> }[] = []
+  #size = 0
 
-  const rejectSet = (waiters: Set<Waiter>, error: QuorateError): void => {
-    for (const waiter of waiters) waiter.reject(error)
+  /** Without readers; `onWaiting` is told when a round begins to fill. */
+  constructor(context: BarriersContext, appliedIndex: () => LogIndex, onWaiting: () => void) {
+    this.#context = context
+    this.#appliedIndex = appliedIndex
+    this.#onWaiting = onWaiting
   }
 
-  return {
-    get size() {
-      return size
-    },
-    async add(mode, { signal, timeoutMs = DEFAULT_TIMEOUT_MS }) {
-      if (signal?.aborted) throw abortError(signal, 'the read')
-      if (size >= max) {
-        throw new QuorateError('LIMIT_EXCEEDED', 'too many reads are pending', { retryable: true })
+  /** How many readers wait. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Adds a reader to the next round of its mode. */
+  async add(
+    mode: Exclude<ReadMode, 'local'>,
+    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+  ): Promise<LogIndex> {
+    if (signal?.aborted) throw abortError(signal, 'the read')
+    const { clock, limits, meters } = this.#context
+    if (this.#size >= limits.pendingCallsMax) {
+      throw new QuorateError('LIMIT_EXCEEDED', 'too many reads are pending', { retryable: true })
+    }
+    return new Promise<LogIndex>((resolve, reject) => {
+      const onAbort = (): void => waiter.reject(abortError(signal as AbortSignal, 'the read'))
+      const timer: Timer = clock.setTimer(timeoutMs, () =>
+        waiter.reject(new QuorateError('TIMEOUT', `the read was not confirmed in ${timeoutMs} ms`)),
+      )
+      let open = true
+      const release = (): boolean => {
+        if (!open) return false
+        open = false
+        this.#size--
+        meters.readsPending.add(-1)
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+        return true
       }
-      return new Promise<LogIndex>((resolve, reject) => {
-        const key = typeof mode === 'string' ? mode : `${mode.maxStalenessMs}`
-        const onAbort = (): void => waiter.reject(abortError(signal as AbortSignal, 'the read'))
-        const timer: Timer = clock.setTimer(timeoutMs, () =>
-          waiter.reject(
-            new QuorateError('TIMEOUT', `the read was not confirmed in ${timeoutMs} ms`),
-          ),
-        )
-        let open = true
-        const release = (): boolean => {
-          if (!open) return false
-          open = false
-          size--
-          timer.cancel()
-          signal?.removeEventListener('abort', onAbort)
-          return true
-        }
-        const waiter: Waiter = {
-          resolve: (index) => void (release() && resolve(index)),
-          reject: (error) => void (release() && reject(error)),
-        }
-        size++
-        signal?.addEventListener('abort', onAbort, { once: true })
-        const round = waiting.get(key)
-        if (round !== undefined) round.waiters.add(waiter)
-        else {
-          waiting.set(key, { mode, waiters: new Set([waiter]) })
-          onWaiting()
-        }
-      })
-    },
-    take(nextId) {
-      const begun = [...waiting.values()].map(({ mode, waiters }) => {
-        const id = nextId()
-        rounds.set(id, waiters)
-        return { id, mode }
-      })
-      waiting.clear()
-      return begun
-    },
-    ready(id, index) {
-      const waiters = rounds.get(id)
-      if (waiters === undefined) return
-      rounds.delete(id)
-      if (index <= appliedIndex()) for (const waiter of waiters) waiter.resolve(appliedIndex())
-      else passed.push({ index, waiters })
-    },
-    rejectRound(id, error) {
-      const waiters = rounds.get(id)
-      if (waiters === undefined) return false
-      rounds.delete(id)
-      rejectSet(waiters, error)
-      return true
-    },
-    applied(index) {
-      if (passed.length === 0) return
-      const due = passed.filter((round) => round.index <= index)
-      passed = passed.filter((round) => round.index > index)
-      for (const { waiters } of due) for (const waiter of waiters) waiter.resolve(index)
-    },
-    rejectAll(error) {
-      for (const { waiters } of waiting.values()) rejectSet(waiters, error)
-      for (const waiters of rounds.values()) rejectSet(waiters, error)
-      for (const { waiters } of passed) rejectSet(waiters, error)
-      waiting.clear()
-      rounds.clear()
-      passed = []
-    },
+      const waiter: Waiter = {
+        resolve: (index) => void (release() && resolve(index)),
+        reject: (error) => void (release() && reject(error)),
+      }
+      this.#size++
+      meters.readsPending.add(1)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#join(mode, waiter)
+    })
   }
+
+  /** The rounds to begin: one input each. */
+  take(nextId: () => CallId): readonly { readonly id: CallId; readonly mode: ReadMode }[] {
+    if (this.#waiting.size === 0) return []
+    const begun = [...this.#waiting.values()].map(({ mode, waiters }) => {
+      const id = nextId()
+      this.#rounds.set(id, waiters)
+      return { id, mode }
+    })
+    this.#waiting.clear()
+    return begun
+  }
+
+  /** The core has passed a round. */
+  ready(id: CallId, index: LogIndex): void {
+    const waiters = this.#rounds.get(id)
+    if (waiters === undefined) return
+    this.#rounds.delete(id)
+    const applied = this.#appliedIndex()
+    if (index <= applied) for (const waiter of waiters) waiter.resolve(applied)
+    else this.#passed.push({ index, waiters })
+  }
+
+  /** The core refused a round; tells whether there is one of that id. */
+  rejectRound(id: CallId, error: QuorateError): boolean {
+    const waiters = this.#rounds.get(id)
+    if (waiters === undefined) return false
+    this.#rounds.delete(id)
+    rejectSet(waiters, error)
+    return true
+  }
+
+  /** The state machine contains everything up to `index`. */
+  applied(index: LogIndex): void {
+    if (this.#passed.length === 0) return
+    const due = this.#passed.filter((round) => round.index <= index)
+    this.#passed = this.#passed.filter((round) => round.index > index)
+    for (const { waiters } of due) for (const waiter of waiters) waiter.resolve(index)
+  }
+
+  /** Ends all. */
+  rejectAll(error: QuorateError): void {
+    for (const { waiters } of this.#waiting.values()) rejectSet(waiters, error)
+    for (const waiters of this.#rounds.values()) rejectSet(waiters, error)
+    for (const { waiters } of this.#passed) rejectSet(waiters, error)
+    this.#waiting.clear()
+    this.#rounds.clear()
+    this.#passed = []
+  }
+
+  #join(mode: Exclude<ReadMode, 'local'>, waiter: Waiter): void {
+    const key = typeof mode === 'string' ? mode : `${mode.maxStalenessMs}`
+    const round = this.#waiting.get(key)
+    if (round !== undefined) {
+      round.waiters.add(waiter)
+      return
+    }
+    this.#waiting.set(key, { mode, waiters: new Set([waiter]) })
+    this.#onWaiting()
+  }
+}
+
+function rejectSet(waiters: Set<Waiter>, error: QuorateError): void {
+  for (const waiter of waiters) waiter.reject(error)
 }

@@ -14,6 +14,7 @@ import { abortError, checkId, QuorateError } from '@quorate/core'
 import type { FrameRecord } from './frame.ts'
 import { writeCall, writeFailure, writeResult } from './frame.ts'
 import type { CallHandler } from './host.ts'
+import type { Meters } from './metrics.ts'
 import type { Outbox } from './outbox.ts'
 
 interface PendingCall {
@@ -45,6 +46,7 @@ export function createCalls(
   limits: Limits,
   logger: Logger,
   outbox: Outbox,
+  meters: Pick<Meters, 'calls'>,
 ): Calls {
   const services = new Map<string, { handler: CallHandler; lane: Lane }>()
   const pending = new Map<number, PendingCall>()
@@ -124,10 +126,12 @@ export function createCalls(
           to,
           resolve(body) {
             release()
+            meters.calls.add('ok')
             resolve(body)
           },
           reject(error) {
             release()
+            meters.calls.add(error.code.toLowerCase())
             reject(error)
           },
         })

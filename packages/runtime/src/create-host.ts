@@ -1,20 +1,23 @@
 // Composes a host: opens its storage, starts its transport, and routes frames to replicas and
 // services.
 import type {
+  AbortOptions,
   CallOptions,
+  Clock,
   ClusterId,
-  ConsensusFactory,
   Emitter,
   GroupId,
   Lifecycle,
   Limits,
   Logger,
+  Metrics,
   NodeId,
+  Random,
+  Unsubscribe,
 } from '@quorate/core'
 import {
   ByteReader,
   checkId,
-  closeAll,
   compareIds,
   createEmitter,
   createRandom,
@@ -27,17 +30,35 @@ import {
   silentLogger,
   systemClock,
 } from '@quorate/core'
+import type { Calls } from './calls.ts'
 import { createCalls } from './calls.ts'
 import type { FrameRecord } from './frame.ts'
-import { algorithmTag, FRAME_VERSION, readRecord, writeMessage } from './frame.ts'
-import type { CallHandler, Host, HostEvents, HostOptions, ReplicaOptions } from './host.ts'
+import { FRAME_VERSION, readRecord, writeMessage } from './frame.ts'
+import { answerHandover, HANDOVER_SERVICE } from './handover.ts'
+import { healthOf } from './health.ts'
+import type {
+  CallHandler,
+  Host,
+  HostEvents,
+  HostHealth,
+  HostOptions,
+  ReplicaOptions,
+} from './host.ts'
+import type { HostedReplica, ReplicaContext } from './hosted-replica.ts'
+import type { Meters } from './metrics.ts'
+import { createMeters } from './metrics.ts'
+import { openReplica } from './open-replica.ts'
+import type { Outbox } from './outbox.ts'
 import { createOutbox } from './outbox.ts'
-import type { HostedReplica } from './replica.ts'
-import { openReplica } from './replica.ts'
+import type { SnapshotServer } from './snapshot-exchange.ts'
 import { createSnapshotServer, SNAPSHOT_SERVICE } from './snapshot-exchange.ts'
+import type { Ticker } from './ticker.ts'
 import { createTicker } from './ticker.ts'
+import { within } from './waiting.ts'
 
 const TICK_GRID_MS = 10
+/** What each step of closing gets even where those before it used up the time. */
+const LAST_CHANCE_MS = 100
 
 /**
  * Opens a host: its storage first, then its transport.
@@ -58,34 +79,31 @@ export async function createHost(options: HostOptions): Promise<Host> {
   }
 }
 
-interface Hosted {
-  readonly replica: HostedReplica
-  readonly consensus: ConsensusFactory
-  readonly tag: number
-}
-
 class RunningHost implements Host {
   readonly id: NodeId
   readonly cluster: ClusterId
   readonly limits: Limits
-  readonly clock
-  readonly random
+  readonly clock: Clock
+  readonly random: Random
   readonly logger: Logger
-  readonly metrics
+  readonly metrics: Metrics
   readonly #options: HostOptions
   readonly #events: Emitter<HostEvents>
-  readonly #outbox
-  readonly #calls
-  readonly #ticker
-  readonly #snapshots
-  readonly #replicas = new Map<GroupId, Hosted>()
-  /** Groups that are being opened or dropped. */
-  readonly #busy = new Set<GroupId>()
+  readonly #meters: Meters
+  readonly #outbox: Outbox
+  readonly #calls: Calls
+  readonly #ticker: Ticker
+  readonly #snapshots: SnapshotServer
+  readonly #context: ReplicaContext
+  readonly #replicas = new Map<GroupId, HostedReplica>()
+  /** Groups that are being opened or dropped, and the end of that. */
+  readonly #busy = new Map<GroupId, Promise<unknown>>()
   readonly #reachable = new Set<NodeId>()
-  readonly #malformed
-  readonly #strays
   #status: Lifecycle = 'opening'
+  #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
+  /** Whether frames are still taken: also while the host hands over leadership. */
+  #listening = true
 
   constructor(options: HostOptions) {
     this.#options = options
@@ -96,29 +114,45 @@ class RunningHost implements Host {
     this.random = options.random ?? createRandom(randomSeed())
     this.logger = options.logger ?? silentLogger
     this.metrics = options.metrics ?? noMetrics
-    this.#malformed = this.metrics.counter(
-      'quorate_frames_malformed_total',
-      'Frames that could not be read',
-    )
-    this.#strays = this.metrics.counter(
-      'quorate_messages_stray_total',
-      'Messages for groups that this host does not have',
-    )
-    this.#events = createEmitter<HostEvents>(this.logger)
-    this.#outbox = createOutbox(this.clock, this.limits, options.transport)
-    this.#calls = createCalls(this.id, this.clock, this.limits, this.logger, this.#outbox)
-    this.#ticker = createTicker(this.clock, TICK_GRID_MS)
-    this.#snapshots = createSnapshotServer(
-      this.limits,
-      (group) => this.#replicas.get(group)?.replica.log,
-    )
+    const { id, clock, limits, logger, random } = this
+    this.#meters = createMeters(this.metrics, id)
+    this.#events = createEmitter<HostEvents>(logger)
+    this.#outbox = createOutbox(clock, limits, options.transport, this.#meters)
+    this.#calls = createCalls(id, clock, limits, logger, this.#outbox, this.#meters)
+    this.#ticker = createTicker(clock, TICK_GRID_MS, this.#meters.stallSeconds)
+    this.#snapshots = createSnapshotServer(limits, (group) => this.#replicas.get(group)?.log)
+    this.#context = {
+      id,
+      clock,
+      random,
+      limits,
+      logger,
+      tracer: options.tracer ?? noTracer,
+      meters: this.#meters,
+      ticker: this.#ticker,
+      calls: this.#calls,
+      storage: options.storage,
+      drainTimeoutMs: duration(options.drainTimeoutMs, 'drainTimeoutMs', 1_000),
+      closeTimeoutMs: duration(options.closeTimeoutMs, 'closeTimeoutMs', 5_000),
+      reachable: (peer) => this.reachable(peer),
+      send: ({ group, tag, consensusFactory: { codec } }, to, message) =>
+        void this.#outbox.append(to, 'fast', (writer) =>
+          writeMessage(writer, group, tag, codec, message),
+        ),
+      onFailed: (group, error) => this.#events.emit('replicaFailed', { group, error }),
+    }
   }
 
   get status(): Lifecycle {
     return this.#status
   }
 
-  on: Host['on'] = (name, listener) => this.#events.on(name, listener)
+  on<Name extends keyof HostEvents>(
+    name: Name,
+    listener: (event: HostEvents[Name]) => void,
+  ): Unsubscribe {
+    return this.#events.on(name, listener)
+  }
 
   async open(): Promise<void> {
     const { storage, transport } = this.#options
@@ -128,6 +162,9 @@ class RunningHost implements Host {
       SNAPSHOT_SERVICE,
       (request, { from }) => this.#snapshots.answer(from, request),
       'bulk',
+    )
+    this.#calls.serve(HANDOVER_SERVICE, (request) =>
+      answerHandover(request, (group) => this.#canLead(group)),
     )
     await transport.start(
       {
@@ -154,69 +191,26 @@ class RunningHost implements Host {
     if (this.#replicas.has(group) || this.#busy.has(group)) {
       throw new Failure('CONFLICT', `host ${this.id} already has a replica of group "${group}"`)
     }
-    const { consensus } = options
-    const tag = algorithmTag(consensus)
-    this.#busy.add(group)
-    try {
-      const log = this.#options.storage.group(group, {
-        name: consensus.name,
-        format: consensus.format,
-      })
-      try {
-        const { clock, limits, logger } = this
-        const replica = await openReplica(
-          {
-            id: this.id,
-            clock,
-            limits,
-            logger,
-            random: this.random.fork(`group/${group}`),
-            tracer: this.#options.tracer ?? noTracer,
-            ticker: this.#ticker,
-            calls: this.#calls,
-            storage: this.#options.storage,
-            send: (to, message) =>
-              void this.#outbox.append(to, 'fast', (writer) =>
-                writeMessage(writer, group, tag, consensus.codec, message),
-              ),
-            onFailed: (error) => this.#events.emit('replicaFailed', { group, error }),
-          },
-          options,
-          log,
-        )
-        this.#replicas.set(group, { replica, consensus, tag })
-        return replica
-      } catch (error) {
-        await log.close()
-        throw error
-      }
-    } finally {
-      this.#busy.delete(group)
-    }
+    return this.#occupy(group, () => this.#openReplica(group, options))
   }
 
   replica(group: GroupId): HostedReplica | undefined {
-    return this.#replicas.get(group)?.replica
+    return this.#replicas.get(group)
   }
 
   replicas(): readonly HostedReplica[] {
-    return [...this.#replicas]
-      .sort(([a], [b]) => compareIds(a, b))
-      .map(([, hosted]) => hosted.replica)
+    return [...this.#replicas.values()].sort((a, b) => compareIds(a.group, b.group))
   }
 
   async dropReplica(group: GroupId): Promise<void> {
     this.#checkOpen()
     if (this.#busy.has(group))
       throw new Failure('CONFLICT', `group "${group}" is being opened or dropped`)
-    this.#busy.add(group)
-    try {
-      await this.#replicas.get(group)?.replica.close()
+    await this.#occupy(group, async () => {
+      await this.#replicas.get(group)?.close()
       this.#replicas.delete(group)
       await this.#options.storage.drop(group)
-    } finally {
-      this.#busy.delete(group)
-    }
+    })
   }
 
   reachable(peer: NodeId): boolean {
@@ -244,8 +238,21 @@ class RunningHost implements Host {
     return this.#calls.call(to, service, request, options)
   }
 
-  close(options?: Parameters<Host['close']>[0]): Promise<void> {
-    this.#closing ??= this.#release(options)
+  health(): HostHealth {
+    const { spaceLow } = this.#options.storage
+    const draining = this.#draining !== undefined
+    return healthOf(this.#status, draining, spaceLow, this.#replicas.values())
+  }
+
+  drain(options: AbortOptions = {}): Promise<void> {
+    this.#draining ??= Promise.all(
+      [...this.#replicas.values()].map((replica) => replica.drain(options)),
+    ).then(() => undefined)
+    return this.#draining
+  }
+
+  close(options: AbortOptions = {}): Promise<void> {
+    this.#closing ??= this.#closeOrderly(options)
     return this.#closing
   }
 
@@ -253,14 +260,14 @@ class RunningHost implements Host {
     return this.close()
   }
 
-  async #release(options: Parameters<Host['close']>[0]): Promise<void> {
+  async #closeOrderly(options: AbortOptions): Promise<void> {
+    const wasOpen = this.#status === 'open'
     this.#status = 'closing'
-    const replicas = this.replicas()
+    if (wasOpen) await this.drain(options)
+    this.#listening = false
     this.#calls.close()
-    const { storage, transport } = this.#options
     try {
-      // The last one first: replicas, then the snapshots that others read, the network, the disk.
-      await closeAll([storage, transport, this.#snapshots, ...replicas], options)
+      await this.#release(options)
     } finally {
       this.#ticker.close()
       this.#replicas.clear()
@@ -269,21 +276,91 @@ class RunningHost implements Host {
     }
   }
 
+  /** Replicas first, then the snapshots that others read, the network and the disk; all in bounded time. */
+  async #release(options: AbortOptions): Promise<void> {
+    const { storage, transport } = this.#options
+    const { clock, closeTimeoutMs } = this.#context
+    const until = clock.now() + closeTimeoutMs
+    const failures: unknown[] = []
+    const step = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+      try {
+        const left = Math.max(LAST_CHANCE_MS, until - clock.now())
+        const onLate = (error: unknown): void =>
+          this.logger.warn({ error }, `${what} failed to close, too late to be told`)
+        if ((await within(clock, work(), left, options, onLate)) === 'late') {
+          failures.push(new Failure('TIMEOUT', `${what} did not close in time`))
+        }
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    await step('a replica', () => this.#releaseReplicas())
+    await step('snapshots', () => this.#snapshots.close())
+    await step('the transport', () => transport.close(options))
+    await step('the storage', () => storage.close(options))
+    if (failures.length === 1) throw failures[0]
+    if (failures.length > 1)
+      throw new AggregateError(failures, `host ${this.id} did not close cleanly`)
+  }
+
+  async #releaseReplicas(): Promise<void> {
+    const ends = [...this.#replicas.values()].map((replica) => replica.release())
+    // Those that are being opened find the host closed, and undo what they did.
+    const opening = [...this.#busy.values()].map((busy) => busy.catch(ignore))
+    const ended = await Promise.allSettled([...ends, ...opening])
+    const failed = ended.find((end) => end.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async #occupy<T>(group: GroupId, work: () => Promise<T>): Promise<T> {
+    const done = work()
+    this.#busy.set(group, done)
+    try {
+      return await done
+    } finally {
+      this.#busy.delete(group)
+    }
+  }
+
+  async #openReplica(group: GroupId, options: ReplicaOptions): Promise<HostedReplica> {
+    const { name, format } = options.consensus
+    const log = this.#options.storage.group(group, { name, format })
+    let replica: HostedReplica
+    try {
+      replica = await openReplica(this.#context, options, log)
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+    if (this.#status !== 'open') {
+      await replica.release()
+      this.#checkOpen()
+    }
+    this.#replicas.set(group, replica)
+    return replica
+  }
+
+  #canLead(group: GroupId): boolean {
+    if (this.#status !== 'open' || this.#draining !== undefined) return false
+    return this.#replicas.get(group)?.canLead() ?? false
+  }
+
   #checkOpen(): void {
     if (this.#status !== 'open') throw new Failure('CLOSED', `host ${this.id} is ${this.#status}`)
   }
 
   #onPeer(peer: NodeId, state: 'reachable' | 'unreachable'): void {
-    if (this.#status !== 'open' && this.#status !== 'opening') return
+    if (!this.#listening) return
     if (state === 'reachable') this.#reachable.add(peer)
     else this.#reachable.delete(peer)
     if (state === 'unreachable') this.#calls.peerLost(peer)
-    for (const { replica } of this.#replicas.values()) replica.peer(peer, state)
+    for (const replica of this.#replicas.values()) replica.peer(peer, state)
     this.#events.emit('peer', { peer, state })
   }
 
   #onFrame(from: NodeId, frame: Uint8Array): void {
-    if (this.#status !== 'open') return
+    if (!this.#listening) return
+    this.#meters.received.add(frame.length)
     try {
       const reader = new ByteReader(frame)
       const version = reader.uint8()
@@ -291,25 +368,25 @@ class RunningHost implements Host {
       while (reader.remaining > 0) this.#onRecord(from, readRecord(reader))
     } catch (error) {
       // A peer's bytes must never end this host. What follows in the frame cannot be found again.
-      this.#malformed.add()
+      this.#meters.malformed.add()
       this.#onMalformed(from, error)
     }
   }
 
   #onRecord(from: NodeId, record: FrameRecord): void {
     if (record.type !== 'message') return this.#calls.receive(from, record)
-    const hosted = this.#replicas.get(record.group)
-    if (hosted === undefined || hosted.tag !== record.tag) return this.#strays.add()
+    const replica = this.#replicas.get(record.group)
+    if (replica === undefined || replica.tag !== record.tag) return this.#meters.strays.add()
     let message: unknown
     try {
       const body = new ByteReader(record.body)
-      message = hosted.consensus.codec.read(body)
+      message = replica.consensusFactory.codec.read(body)
       body.end()
     } catch (error) {
-      this.#malformed.add()
+      this.#meters.malformed.add()
       return this.#onMalformed(from, error)
     }
-    hosted.replica.receive(from, message)
+    replica.receive(from, message)
   }
 
   #onMalformed(from: NodeId, error: unknown): void {
@@ -317,3 +394,11 @@ class RunningHost implements Host {
     this.logger.warn({ from, code: error.code, reason: error.message }, 'a frame could not be read')
   }
 }
+
+function duration(value: number | undefined, name: string, fallback: number): number {
+  if (value === undefined) return fallback
+  if (Number.isFinite(value) && value >= 0) return value
+  throw new Failure('INVALID_OPTIONS', `${name} must be a number of milliseconds, 0 or more`)
+}
+
+function ignore(): void {}

@@ -52,14 +52,15 @@ export interface Unwrapped {
  * @throws QuorateError `STATE_MACHINE_FAILED` where a newer version wrote it: applying it wrongly
  * would make replicas differ
  */
-export function unwrapCommand(origin: Origin, payload: Uint8Array): Unwrapped {
+export function unwrapCommand(origin: Origin | undefined, payload: Uint8Array): Unwrapped {
   if (payload[0] !== VERSION || payload.length <= HEADER_BYTES) {
     throw new QuorateError(
       'STATE_MACHINE_FAILED',
       `an entry of unknown version ${payload[0]}; upgrade this host`,
     )
   }
-  const own = word(payload, 1) === origin.high && word(payload, 5) === origin.low
+  const own =
+    origin !== undefined && word(payload, 1) === origin.high && word(payload, 5) === origin.low
   let at = HEADER_BYTES
   let sequence = 0
   for (let scale = 1; ; scale *= 0x80) {

@@ -1,6 +1,7 @@
 // The contract of a host: one process's share of a cluster. Many groups live on it, over one
 // transport and one storage, and what stores need beyond consensus (calls to other hosts) is here.
 import type {
+  AbortOptions,
   CallOptions,
   Clock,
   ClusterId,
@@ -45,6 +46,16 @@ export interface HostOptions {
   readonly metrics?: Metrics | undefined
   /** Where the protocols' events go. Default: nowhere. */
   readonly tracer?: Tracer | undefined
+  /**
+   * How long `drain` and `close` may take to end what is pending and to hand leadership over, in
+   * milliseconds; 0 hands nothing over. Default 1,000.
+   */
+  readonly drainTimeoutMs?: number | undefined
+  /**
+   * How long disks, sockets and state machines may take to come to rest after that, in milliseconds;
+   * beyond, `close` rejects with `TIMEOUT`. Default 5,000.
+   */
+  readonly closeTimeoutMs?: number | undefined
 }
 
 /** What a replica is made of. */
@@ -85,6 +96,38 @@ export interface HostEvents {
   replicaFailed: { readonly group: GroupId; readonly error: QuorateError }
 }
 
+/** Why a host is not well. */
+export interface HealthReason {
+  /**
+   * What is the matter. `NOT_OPEN`: the host is opening, closing or closed. `REPLICA_FAILED`: a
+   * replica has stopped for good. `DISK_FULL`: writes are refused. `SPACE_LOW`: the disk is nearly
+   * full. `NO_LEADER`: a group has no leader that this host knows of. `DRAINING`: it is about to
+   * leave.
+   */
+  readonly code:
+    | 'NOT_OPEN'
+    | 'REPLICA_FAILED'
+    | 'DISK_FULL'
+    | 'SPACE_LOW'
+    | 'NO_LEADER'
+    | 'DRAINING'
+  /** The group that it is about, where it is about one. */
+  readonly group?: GroupId | undefined
+  /** In words. */
+  readonly message: string
+}
+
+/** How a host is. */
+export interface HostHealth {
+  /**
+   * `ok`: everything works. `degraded`: something does not, and may again without a restart.
+   * `failed`: a replica has stopped for good, or the host is not open.
+   */
+  readonly status: 'ok' | 'degraded' | 'failed'
+  /** Why it is not `ok`; at most 100. */
+  readonly reasons: readonly HealthReason[]
+}
+
 /** One process's share of a cluster. */
 export interface Host extends Closeable, EventSource<HostEvents> {
   /** Its name. */
@@ -119,6 +162,15 @@ export interface Host extends Closeable, EventSource<HostEvents> {
    * @throws QuorateError `STORAGE_FAILED`, `CLOSED`
    */
   dropReplica(group: GroupId): Promise<void>
+  /** How it is, for a readiness probe; looks at every replica. */
+  health(): HostHealth
+  /**
+   * Prepares to leave: refuses new proposals where it leads (`PROPOSAL_DROPPED`), lets those that are
+   * pending end, and hands leadership to members that can take it. Resolves after at most
+   * `drainTimeoutMs`, or once `signal` is aborted; never rejects. The host goes on as a follower and
+   * cannot be taken back into service; `close` drains by itself.
+   */
+  drain(options?: AbortOptions): Promise<void>
   /** Whether a connection to a peer stands; `true` for the host itself. */
   reachable(peer: NodeId): boolean
   /** Adds a peer, changes its address, or removes it; see {@link Transport.setPeer}. */

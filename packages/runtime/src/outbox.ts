@@ -3,6 +3,7 @@
 import type { Clock, Lane, Limits, NodeId, SendOutcome, Transport } from '@quorate/core'
 import { ByteWriter } from '@quorate/core'
 import { FRAME_VERSION } from './frame.ts'
+import type { Meters } from './metrics.ts'
 
 /** Collects records for peers. */
 export interface Outbox {
@@ -27,6 +28,7 @@ export function createOutbox(
   clock: Clock,
   limits: Limits,
   transport: Pick<Transport, 'send'>,
+  meters: Pick<Meters, 'sent'>,
 ): Outbox {
   const frames = new Map<NodeId, { fast: Pending; bulk: Pending }>()
   const dirty = new Set<Pending>()
@@ -37,8 +39,12 @@ export function createOutbox(
     for (const frame of dirty) send(frame)
     dirty.clear()
   }
+  const hand = (to: NodeId, lane: Lane, bytes: Uint8Array): void => {
+    meters.sent[lane].add(bytes.length)
+    transport.send(to, bytes, lane)
+  }
   const send = (frame: Pending): void => {
-    transport.send(frame.to, frame.writer.finish(), frame.lane)
+    hand(frame.to, frame.lane, frame.writer.finish())
     frame.writer.reset()
   }
   const frameOf = (to: NodeId, lane: Lane): Pending => {
@@ -62,7 +68,7 @@ export function createOutbox(
         // The records before this one leave on their own; this one starts a new frame.
         const bytes = writer.finish()
         writer.reset()
-        if (start > 0) transport.send(to, bytes.slice(0, start), lane)
+        if (start > 0) hand(to, lane, bytes.slice(0, start))
         dirty.delete(frame)
         const first = start === 0 ? 1 : start
         if (bytes.length - first + 1 > limits.frameBytesMax) return 'dropped'

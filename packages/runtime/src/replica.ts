@@ -1,32 +1,30 @@
 // One member of one group: drives the algorithm's core against storage, network and state machine,
 // and keeps the ordering law that the core's effects come with.
 import type {
+  AbortOptions,
   CallId,
   CallOptions,
-  Clock,
   ConsensusCore,
+  ConsensusFactory,
   Effects,
   Emitter,
   Envelope,
   GroupId,
-  HostStorage,
   Input,
   Lifecycle,
-  Limits,
   LogIndex,
-  Logger,
   LogStorage,
   Membership,
   NodeId,
   QuorateError,
-  Random,
   ReadMode,
   Rejection,
   Replica,
   ReplicaEvents,
   Role,
   SnapshotMeta,
-  Tracer,
+  SnapshotPosition,
+  StateMachine,
 } from '@quorate/core'
 import {
   createEmitter,
@@ -35,122 +33,69 @@ import {
   membersOf,
   QuorateError as Failure,
 } from '@quorate/core'
-import type { ApplyLane } from './apply-lane.ts'
-import { createApplyLane } from './apply-lane.ts'
-import { createBarriers } from './barriers.ts'
-import type { Calls } from './calls.ts'
-import type { ReplicaOptions } from './host.ts'
-import { createProposals } from './proposals.ts'
+import type { ApplyLaneHandlers } from './apply-lane.ts'
+import { ApplyLane } from './apply-lane.ts'
+import { Barriers } from './barriers.ts'
+import { algorithmTag } from './frame.ts'
+import { findSuccessor } from './handover.ts'
+import type { ReplicaOptions, SnapshotPolicy } from './host.ts'
+import type { HostedReplica, ReplicaContext } from './hosted-replica.ts'
+import { Proposals } from './proposals.ts'
+import type { SnapshotFetcher } from './snapshot-exchange.ts'
 import { createSnapshotFetcher } from './snapshot-exchange.ts'
-import { createSnapshotTaker } from './snapshot-taker.ts'
-import { createStorageLane } from './storage-lane.ts'
-import type { Ticker } from './ticker.ts'
-import { createPendingCalls } from './waiting.ts'
+import type { SnapshotTakerContext } from './snapshot-taker.ts'
+import { SnapshotTaker } from './snapshot-taker.ts'
+import type { StorageLaneHandlers } from './storage-lane.ts'
+import { StorageLane } from './storage-lane.ts'
+import type { Sleeper } from './ticker.ts'
+import { PendingCalls, within } from './waiting.ts'
 
-/** What a host lends to its replicas. */
-export interface ReplicaContext {
-  /** The host. */
-  readonly id: NodeId
-  /** Time. */
-  readonly clock: Clock
-  /** Randomness for this replica alone. */
-  readonly random: Random
-  /** Limits. */
-  readonly limits: Limits
-  /** Where log lines go. */
-  readonly logger: Logger
-  /** Where the protocol's events go. */
-  readonly tracer: Tracer
-  /** Wakes the replica. */
-  readonly ticker: Ticker
-  /** Calls to other hosts. */
-  readonly calls: Pick<Calls, 'call'>
-  /** The host's storage, for its free space. */
-  readonly storage: Pick<HostStorage, 'spaceLow'>
-  /** Sends a message of the group's core. */
-  send(to: NodeId, message: unknown): void
-  /** The replica has stopped for good. */
-  onFailed(error: QuorateError): void
-}
-
-/** A replica as its host sees it. */
-export interface HostedReplica extends Replica {
-  /** Its log, from which other hosts may fetch snapshots. */
-  readonly log: LogStorage
-  /** A message came from a member's host. */
-  receive(from: NodeId, message: unknown): void
-  /** A connection to a host was made or lost. */
-  peer(peer: NodeId, state: 'reachable' | 'unreachable'): void
-}
-
-/** Recovers a replica from its log and starts it. */
-export async function openReplica(
-  context: ReplicaContext,
-  options: ReplicaOptions,
-  log: LogStorage,
-): Promise<HostedReplica> {
-  const { stateMachine, consensus, members } = options
-  const recovered = await log.load({ tailBytesMax: context.limits.logWindowBytesMax })
-  let appliedIndex = stateMachine.appliedIndex ?? 0
-  const { snapshot } = recovered
-  if (snapshot !== undefined && appliedIndex < snapshot.index) {
-    await stateMachine.restore(log.readSnapshot(snapshot.id))
-    appliedIndex = snapshot.index
-  }
-  const core = consensus.create({
-    id: context.id,
-    group: options.group,
-    recovered,
-    bootstrap: members === undefined ? undefined : membershipOf(members),
-    appliedIndex,
-    now: context.clock.now(),
-    random: context.random.fork('core'),
-    limits: context.limits,
-    tracer: context.tracer,
-  })
-  const replica = new RunningReplica(
-    context,
-    options,
-    log,
-    core,
-    appliedIndex,
-    snapshot?.index ?? 0,
-  )
-  replica.start()
-  return replica
-}
+const DEFAULT_POLICY: SnapshotPolicy = {}
+const SETTLED: Promise<unknown> = Promise.resolve()
 
 interface Gate {
   readonly seq: number
   readonly envelopes: readonly Envelope[]
 }
 
-class RunningReplica implements HostedReplica {
-  readonly id: NodeId
+// A host may have thousands of these, most of them idle: what only a busy one needs is made when it
+// is needed first, and lanes call this object instead of functions made for them.
+export class RunningReplica
+  implements HostedReplica, Sleeper, ApplyLaneHandlers, StorageLaneHandlers, SnapshotTakerContext
+{
   readonly group: GroupId
   readonly log: LogStorage
+  readonly stateMachine: StateMachine
+  readonly consensusFactory: ConsensusFactory
+  readonly tag: number
+  failure: QuorateError | undefined
+  full = false
   readonly #context: ReplicaContext
   readonly #core: ConsensusCore
-  readonly #stateMachine: ReplicaOptions['stateMachine']
-  readonly #events: Emitter<ReplicaEvents>
   readonly #apply: ApplyLane
-  readonly #storage
-  readonly #proposals
-  readonly #barriers
-  readonly #calls
-  readonly #fetcher
-  readonly #taker
+  readonly #storage: StorageLane
+  readonly #taker: SnapshotTaker
+  #events: Emitter<ReplicaEvents> | undefined
+  #proposals: Proposals | undefined
+  #barriers: Barriers | undefined
+  #calls: PendingCalls | undefined
+  #fetcher: SnapshotFetcher | undefined
   #status: Lifecycle = 'open'
-  #failure: QuorateError | undefined
+  /** Whether inputs still reach the core: also while it is closing and hands over leadership. */
+  #running = true
+  #draining = false
   #closing: Promise<void> | undefined
+  #releasing: Promise<void> | undefined
   #inputs: Input[] = []
   #driving = false
   #flushing = false
   #gates: Gate[] = []
-  #full = false
   #lastCallId = 0
-  #snapshotLock: Promise<unknown> = Promise.resolve()
-  #known: { role: Role; leader: NodeId | undefined; epoch: number; membership: Membership }
+  #snapshotLock: Promise<unknown> = SETTLED
+  #role: Role
+  #leader: NodeId | undefined
+  #epoch: number
+  #membership: Membership
 
   constructor(
     context: ReplicaContext,
@@ -160,72 +105,32 @@ class RunningReplica implements HostedReplica {
     appliedIndex: LogIndex,
     snapshotIndex: LogIndex,
   ) {
-    const { clock, limits, logger, random } = context
-    this.id = context.id
     this.group = options.group
     this.log = log
+    this.stateMachine = options.stateMachine
+    this.consensusFactory = options.consensus
+    this.tag = algorithmTag(options.consensus)
     this.#context = context
     this.#core = core
-    this.#stateMachine = options.stateMachine
-    this.#events = createEmitter<ReplicaEvents>(logger)
-    this.#known = core.status()
-    const nextId = (): CallId => ++this.#lastCallId
-    const flushSoon = (): void => this.#flushSoon()
-    this.#proposals = createProposals(clock, random.fork('proposals'), limits, flushSoon)
-    this.#barriers = createBarriers(
-      clock,
-      limits.pendingCallsMax,
-      () => this.#apply.appliedIndex,
-      flushSoon,
-    )
-    this.#calls = createPendingCalls(clock, nextId)
-    this.#apply = createApplyLane(options.stateMachine, this.#proposals.origin, appliedIndex, {
-      onResult: (sequence, result) => this.#proposals.applied(sequence, result),
-      onApplied: (index, entries, bytes) => this.#onApplied(index, entries, bytes),
-      onInstalled: (snapshot) => this.#onInstalled(snapshot),
-      onFailed: (error) => this.#fail(error),
-    })
-    this.#storage = createStorageLane(log, clock, {
-      onDurable: (seq) => this.#onDurable(seq),
-      onFull: (full) => this.#onFull(full),
-      onFailed: (error) => this.#fail(error),
-    })
-    const exclusive = <T>(job: () => Promise<T>): Promise<T> => this.#exclusive(job)
-    this.#fetcher = createSnapshotFetcher({
-      group: options.group,
-      log,
-      calls: context.calls,
-      clock,
-      random: random.fork('fetch'),
-      limits,
-      logger,
-      exclusive,
-      onFetched: (snapshot) => this.#drive({ type: 'snapshotFetched', snapshot }),
-      onFailed: (snapshot) => this.#drive({ type: 'snapshotFetchFailed', snapshot }),
-    })
-    this.#taker = createSnapshotTaker(
-      {
-        log,
-        stateMachine: options.stateMachine,
-        policy: options.snapshots ?? {},
-        exclusive,
-        between: (job) => this.#between(job),
-        position: () => core.appliedPosition(),
-        onTaken: (snapshot, compactTo) => {
-          this.#drive({ type: 'snapshotTaken', snapshot, compactTo })
-          this.#events.emit('snapshot', { index: snapshot.index, cause: 'taken' })
-        },
-        onFailed: (error) => {
-          if (this.#status === 'open')
-            logger.warn({ group: this.group, error }, 'a snapshot could not be taken')
-        },
-      },
-      snapshotIndex,
-    )
+    const { role, leader, epoch, membership } = core.status()
+    this.#role = role
+    this.#leader = leader
+    this.#epoch = epoch
+    this.#membership = membership
+    this.#apply = new ApplyLane(context, options.stateMachine, appliedIndex, this)
+    this.#storage = new StorageLane(log, context.clock, this)
+    const policy = options.snapshots ?? DEFAULT_POLICY
+    this.#taker = new SnapshotTaker(context, this, policy, snapshotIndex)
+    context.meters.replicas.add(1)
+    if (role === 'leader') context.meters.leading.add(1)
   }
 
   start(): void {
     this.#drive({ type: 'tick' })
+  }
+
+  get id(): NodeId {
+    return this.#context.id
   }
 
   get status(): Lifecycle {
@@ -233,14 +138,20 @@ class RunningReplica implements HostedReplica {
   }
 
   get wakeAt(): number {
-    return this.#status === 'open' ? this.#core.wakeAt : Number.POSITIVE_INFINITY
+    return this.#running ? this.#core.wakeAt : Number.POSITIVE_INFINITY
   }
 
   wake(): void {
     this.#drive({ type: 'tick' })
   }
 
-  on: Replica['on'] = (name, listener) => this.#events.on(name, listener)
+  on<Name extends keyof ReplicaEvents>(
+    name: Name,
+    listener: (event: ReplicaEvents[Name]) => void,
+  ): () => void {
+    this.#events ??= createEmitter<ReplicaEvents>(this.#context.logger)
+    return this.#events.on(name, listener)
+  }
 
   consensus(): ReturnType<Replica['consensus']> {
     return this.#core.status()
@@ -251,24 +162,44 @@ class RunningReplica implements HostedReplica {
   }
 
   peer(peer: NodeId, state: 'reachable' | 'unreachable'): void {
-    if (!membersOf(this.#known.membership).includes(peer)) return
+    if (!membersOf(this.#membership).includes(peer)) return
     this.#drive({ type: state === 'reachable' ? 'peerReachable' : 'peerUnreachable', peer })
   }
 
   async propose(command: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     this.#checkOpen()
-    if (this.#full || this.#context.storage.spaceLow) {
+    if (this.full || this.#context.storage.spaceLow) {
+      this.#context.meters.proposals.add('no_space')
       throw new Failure(
         'NO_SPACE',
         'the disk of this host is full or nearly so; free space, then try again',
       )
+    }
+    if (this.#draining && this.#role === 'leader') {
+      this.#context.meters.proposals.add('proposal_dropped')
+      throw new Failure('PROPOSAL_DROPPED', 'this host is about to leave and hands over leadership')
+    }
+    if (this.#proposals === undefined) {
+      const { random } = this.#context
+      this.#proposals = new Proposals(
+        this.#context,
+        random.fork(`group/${this.group}`).fork('proposals'),
+        () => this.#flushSoon(),
+      )
+      this.#apply.origin = this.#proposals.origin
     }
     return this.#proposals.add(command, options)
   }
 
   async readBarrier(mode: ReadMode, options: CallOptions = {}): Promise<LogIndex> {
     this.#checkOpen()
-    return mode === 'local' ? this.#apply.appliedIndex : this.#barriers.add(mode, options)
+    if (mode === 'local') return this.#apply.appliedIndex
+    this.#barriers ??= new Barriers(
+      this.#context,
+      () => this.#apply.appliedIndex,
+      () => this.#flushSoon(),
+    )
+    return this.#barriers.add(mode, options)
   }
 
   async query(
@@ -276,7 +207,7 @@ class RunningReplica implements HostedReplica {
     options: CallOptions & { readonly mode?: ReadMode | undefined } = {},
   ): Promise<Uint8Array> {
     await this.readBarrier(options.mode ?? 'quorum', options)
-    return this.#stateMachine.query(query)
+    return this.stateMachine.query(query)
   }
 
   async changeMembership(
@@ -286,7 +217,7 @@ class RunningReplica implements HostedReplica {
     this.#checkOpen()
     membershipOf(target)
     const { expectedVersion } = options
-    await this.#calls.add(
+    await this.#callsTable().add(
       'the change of membership',
       (id) => this.#drive({ type: 'changeMembership', id, target, expectedVersion }),
       options,
@@ -297,46 +228,115 @@ class RunningReplica implements HostedReplica {
 
   async transferLeadership(to?: NodeId, options: CallOptions = {}): Promise<void> {
     this.#checkOpen()
-    const begin = (id: CallId): void => this.#drive({ type: 'transferLeadership', id, to })
-    await this.#calls.add('the transfer of leadership', begin, options, 'TIMEOUT')
+    await this.#transfer(to, options)
   }
 
-  async takeSnapshot(): Promise<LogIndex> {
+  async takeSnapshot(options: AbortOptions = {}): Promise<LogIndex> {
     this.#checkOpen()
-    return this.#taker.take()
+    return this.#taker.take(options)
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#release()
+  canLead(): boolean {
+    if (this.#status !== 'open' || this.#draining || this.full) return false
+    return this.#membership.voters.includes(this.id)
+  }
+
+  async drain(options: AbortOptions = {}): Promise<void> {
+    this.#draining = true
+    const { clock, drainTimeoutMs, logger } = this.#context
+    const pending = this.#proposals !== undefined && this.#proposals.size > 0
+    if (!this.#running || drainTimeoutMs === 0 || options.signal?.aborted) return
+    if (!pending && this.#role !== 'leader') return
+    const until = clock.now() + drainTimeoutMs
+    const stop = new AbortController()
+    const work = this.#leave(until, stop.signal)
+    const how = await within(clock, work, drainTimeoutMs, options)
+    stop.abort()
+    if (how !== 'late') return
+    logger.warn({ group: this.group }, 'closing without having handed over in time')
+  }
+
+  close(options: AbortOptions = {}): Promise<void> {
+    this.#closing ??= this.#closeOrderly(options)
     return this.#closing
+  }
+
+  release(): Promise<void> {
+    this.#releasing ??= this.#release()
+    return this.#releasing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
+  async #closeOrderly(options: AbortOptions): Promise<void> {
+    if (this.#status === 'open') this.#status = 'closing'
+    await this.drain(options)
+    const { clock, closeTimeoutMs, logger } = this.#context
+    const onLate = (error: unknown): void =>
+      logger.warn({ group: this.group, error }, 'a replica failed to close, too late to be told')
+    const how = await within(clock, this.release(), closeTimeoutMs, options, onLate)
+    if (how !== 'late') return
+    throw new Failure(
+      'TIMEOUT',
+      `disk or state machine of group "${this.group}" did not come to rest in ${closeTimeoutMs} ms`,
+    )
+  }
+
   async #release(): Promise<void> {
-    const failed = this.#failure !== undefined
     this.#status = 'closing'
-    this.#context.ticker.remove(this)
-    this.#storage.close()
-    this.#gates = []
-    if (!failed) this.#rejectEverything(new Failure('CLOSED', 'the replica was closed'))
-    await Promise.all([this.#apply.close(), this.#fetcher.close(), this.#taker.close()])
-    await this.log.close()
-    this.#events.clear()
-    this.#status = 'closed'
+    if (this.failure === undefined) this.#stop(new Failure('CLOSED', 'the replica was closed'))
+    try {
+      await Promise.all([this.#apply.close(), this.#fetcher?.close(), this.#taker.close()])
+      await this.log.close()
+    } finally {
+      this.#events?.clear()
+      this.#status = 'closed'
+    }
+  }
+
+  /** Lets what is pending end, then finds somebody else to lead. Never rejects. */
+  async #leave(until: number, signal: AbortSignal): Promise<void> {
+    const { clock, calls, reachable, logger } = this.#context
+    await this.#proposals?.empty()
+    if (signal.aborted || !this.#running || this.#role !== 'leader') return
+    const timeoutMs = (): number => Math.max(1, until - clock.now())
+    try {
+      const successor = await findSuccessor(
+        this.group,
+        this.#core.status(),
+        reachable,
+        (to, service, request, how) => calls.call(to, service, request, how),
+        { signal, timeoutMs: timeoutMs() },
+      )
+      if (successor === undefined || signal.aborted || !this.#running) return
+      await this.#transfer(successor, { signal, timeoutMs: timeoutMs() })
+    } catch (error) {
+      if (!signal.aborted)
+        logger.info({ group: this.group, error }, 'leadership was not handed over')
+    }
+  }
+
+  #transfer(to: NodeId | undefined, options: CallOptions): Promise<void> {
+    const begin = (id: CallId): void => this.#drive({ type: 'transferLeadership', id, to })
+    return this.#callsTable().add('the transfer of leadership', begin, options, 'TIMEOUT')
+  }
+
+  #callsTable(): PendingCalls {
+    this.#calls ??= new PendingCalls(this.#context.clock, () => ++this.#lastCallId)
+    return this.#calls
   }
 
   #checkOpen(): void {
     if (this.#status !== 'open') {
-      throw this.#failure ?? new Failure('CLOSED', `the replica of group "${this.group}" is closed`)
+      throw this.failure ?? new Failure('CLOSED', `the replica of group "${this.group}" is closed`)
     }
   }
 
   /** Feeds one input to the core, and whatever inputs its effects cause at once. */
   #drive(input: Input): void {
-    if (this.#status !== 'open') return
+    if (!this.#running) return
     this.#inputs.push(input)
     if (this.#driving) return
     this.#driving = true
@@ -346,42 +346,46 @@ class RunningReplica implements HostedReplica {
       }
     } catch (cause) {
       // The core's state is impossible: a bug. This replica must not go on, the host may.
-      this.#fail(new Failure('STATE_MACHINE_FAILED', 'the consensus core failed', { cause }))
+      this.onFailed(new Failure('STATE_MACHINE_FAILED', 'the consensus core failed', { cause }))
     } finally {
       this.#driving = false
       this.#inputs.length = 0
     }
-    if (this.#status === 'open') this.#context.ticker.reschedule(this)
+    if (this.#running) this.#context.ticker.reschedule(this)
   }
 
   #perform(effects: Effects): void {
-    if (this.#status !== 'open') return
+    if (!this.#running) return
     if (effects.persist !== undefined) this.#storage.write(effects.persist)
-    for (const { to, message } of effects.send) this.#context.send(to, message)
+    this.#send(effects.send)
     if (effects.sendAfterPersist.length > 0) this.#gate(effects.sendAfterPersist)
     if (effects.install !== undefined) this.#install(effects.install)
     this.#apply.apply(effects.apply)
-    for (const { id, index } of effects.reads) this.#barriers.ready(id, index)
-    for (const { id } of effects.completed) this.#calls.complete(id)
+    for (const { id, index } of effects.reads) this.#barriers?.ready(id, index)
+    for (const { id } of effects.completed) this.#calls?.complete(id)
     for (const rejection of effects.rejected) this.#reject(rejection)
-    if (effects.fetchSnapshot !== undefined) this.#fetcher.want(effects.fetchSnapshot)
+    if (effects.fetchSnapshot !== undefined) this.#fetcherOf().want(effects.fetchSnapshot)
     for (const request of effects.readEntries) this.#readEntries(request)
     if (effects.statusChanged) this.#onStatusChanged()
+  }
+
+  #send(envelopes: readonly Envelope[]): void {
+    for (const { to, message } of envelopes) this.#context.send(this, to, message)
   }
 
   /** Holds messages until everything handed to storage so far is durable. */
   #gate(envelopes: readonly Envelope[]): void {
     const seq = this.#storage.lastSeq
-    if (this.#storage.durableSeq >= seq) {
-      for (const { to, message } of envelopes) this.#context.send(to, message)
-    } else this.#gates.push({ seq, envelopes })
+    if (this.#storage.durableSeq >= seq) this.#send(envelopes)
+    else this.#gates.push({ seq, envelopes })
   }
 
-  #onDurable(seq: number): void {
+  /** The storage lane: every batch up to `seq` is durable. */
+  onDurable(seq: number): void {
     let opened = 0
     for (const gate of this.#gates) {
       if (gate.seq > seq) break
-      for (const { to, message } of gate.envelopes) this.#context.send(to, message)
+      this.#send(gate.envelopes)
       opened++
     }
     if (opened > 0) this.#gates.splice(0, opened)
@@ -389,8 +393,9 @@ class RunningReplica implements HostedReplica {
     this.#drive({ type: 'persisted', seq })
   }
 
-  #onFull(full: boolean): void {
-    this.#full = full
+  /** The storage lane: the disk is full, or has room again. */
+  onFull(full: boolean): void {
+    this.full = full
     const { logger } = this.#context
     if (!full) return logger.info({ group: this.group }, 'the disk has room again')
     logger.error(
@@ -398,25 +403,32 @@ class RunningReplica implements HostedReplica {
       'the disk is full: proposals are refused until there is room',
     )
     // Somebody else may have room. Whether the transfer succeeds makes no difference here.
-    if (this.#known.role === 'leader') {
+    if (this.#role === 'leader') {
       this.#drive({ type: 'transferLeadership', id: ++this.#lastCallId, to: undefined })
     }
   }
 
+  /** The apply lane: one of this replica's own commands has been applied. */
+  onResult(sequence: number, result: Uint8Array): void {
+    this.#proposals?.applied(sequence, result)
+  }
+
+  /** The apply lane: everything up to an index has been applied. */
+  onApplied(index: LogIndex, entries: number, bytes: number): void {
+    this.#drive({ type: 'applied', index })
+    this.#barriers?.applied(index)
+    this.#taker.applied(entries, bytes)
+  }
+
+  /** The apply lane: the state machine was restored. */
+  onInstalled(snapshot: SnapshotMeta): void {
+    this.#drive({ type: 'applied', index: snapshot.index })
+    this.#barriers?.applied(snapshot.index)
+    this.#events?.emit('snapshot', { index: snapshot.index, cause: 'installed' })
+  }
+
   #install(snapshot: SnapshotMeta): void {
     this.#apply.install(snapshot, this.#storage.lastSeq, () => this.log.readSnapshot(snapshot.id))
-  }
-
-  #onInstalled(snapshot: SnapshotMeta): void {
-    this.#drive({ type: 'applied', index: snapshot.index })
-    this.#barriers.applied(snapshot.index)
-    this.#events.emit('snapshot', { index: snapshot.index, cause: 'installed' })
-  }
-
-  #onApplied(index: LogIndex, entries: number, bytes: number): void {
-    this.#drive({ type: 'applied', index })
-    this.#barriers.applied(index)
-    this.#taker.applied(entries, bytes)
   }
 
   #readEntries({ id, first, last, bytesMax }: Effects['readEntries'][number]): void {
@@ -426,8 +438,8 @@ class RunningReplica implements HostedReplica {
         if (isQuorateError(error, 'COMPACTED') || isQuorateError(error, 'STORAGE_CORRUPT')) {
           return this.#drive({ type: 'entriesRead', id, entries: undefined })
         }
-        if (this.#status !== 'open') return
-        this.#fail(
+        if (!this.#running) return
+        this.onFailed(
           isQuorateError(error)
             ? error
             : new Failure('STORAGE_FAILED', 'the log could not be read', { cause: error }),
@@ -438,91 +450,149 @@ class RunningReplica implements HostedReplica {
 
   #reject({ id, code, reason, leader }: Rejection): void {
     const error = new Failure(code, reason, { details: leader === undefined ? {} : { leader } })
-    if (this.#proposals.rejectBatch(id, error) || this.#barriers.rejectRound(id, error)) return
-    this.#calls.reject(id, error)
+    if (this.#proposals?.rejectBatch(id, error) || this.#barriers?.rejectRound(id, error)) return
+    this.#calls?.reject(id, error)
   }
 
-  /** Hands proposals and reads of this turn to the core, once for all of them. */
+  /**
+   * Hands proposals and reads of this turn to the core, once for all of them; what exceeds one batch
+   * waits for the next turn, so that other groups have theirs.
+   */
   #flushSoon(): void {
     if (this.#flushing) return
     this.#flushing = true
     this.#context.clock.defer(() => {
       this.#flushing = false
+      if (!this.#running) return
       const nextId = (): CallId => ++this.#lastCallId
-      for (
-        let batch = this.#proposals.take(nextId);
-        batch !== undefined;
-        batch = this.#proposals.take(nextId)
-      ) {
-        this.#drive({ type: 'propose', ...batch })
-      }
-      for (const { id, mode } of this.#barriers.take(nextId))
-        this.#drive({ type: 'read', id, mode })
+      const batch = this.#proposals?.take(nextId)
+      if (batch !== undefined) this.#drive({ type: 'propose', ...batch })
+      const rounds = this.#barriers?.take(nextId) ?? []
+      for (const { id, mode } of rounds) this.#drive({ type: 'read', id, mode })
+      if (this.#proposals?.waiting) this.#flushSoon()
     })
   }
 
   #onStatusChanged(): void {
-    const before = this.#known
-    const now = this.#core.status()
-    this.#known = now
-    const { role, leader, epoch, membership } = now
-    if (before.role === 'leader' && role !== 'leader') {
-      const details = leader === undefined ? {} : { leader }
-      this.#proposals.rejectAll(
-        new Failure('OUTCOME_UNKNOWN', 'leadership was lost before the proposal was committed', {
-          details,
-        }),
-        new Failure('NOT_LEADER', 'this replica no longer leads', { details }),
-      )
+    const { role, leader, epoch, membership } = this.#core.status()
+    const before = this.#role
+    const moved = before !== role || this.#leader !== leader || this.#epoch !== epoch
+    const { meters, logger } = this.#context
+    if (leader !== undefined && leader !== this.#leader) meters.leaderChanges.add()
+    if ((before === 'leader') !== (role === 'leader')) {
+      meters.leading.add(role === 'leader' ? 1 : -1)
     }
-    if (before.role !== role || before.leader !== leader || before.epoch !== epoch) {
-      this.#context.logger.debug({ group: this.group, role, leader, epoch }, 'leadership changed')
-      this.#events.emit('leadership', { role, leader, epoch })
+    const reshaped = this.#membership.version !== membership.version
+    this.#role = role
+    this.#leader = leader
+    this.#epoch = epoch
+    this.#membership = membership
+    if (before === 'leader' && role !== 'leader') this.#onDeposed(leader)
+    if (moved) {
+      logger.debug({ group: this.group, role, leader, epoch }, 'leadership changed')
+      this.#events?.emit('leadership', { role, leader, epoch })
     }
-    if (before.membership.version !== membership.version)
-      this.#events.emit('membership', membership)
+    if (reshaped) this.#events?.emit('membership', membership)
   }
 
-  /** Runs a job when the state machine and the core agree on what has been applied. */
-  #between(job: () => void): void {
+  #onDeposed(leader: NodeId | undefined): void {
+    const details = leader === undefined ? {} : { leader }
+    this.#proposals?.rejectAll(
+      new Failure('OUTCOME_UNKNOWN', 'leadership was lost before the proposal was committed', {
+        details,
+      }),
+      new Failure('NOT_LEADER', 'this replica no longer leads', { details }),
+    )
+  }
+
+  #fetcherOf(): SnapshotFetcher {
+    const { calls, clock, limits, logger, meters, random } = this.#context
+    this.#fetcher ??= createSnapshotFetcher({
+      group: this.group,
+      log: this.log,
+      calls,
+      clock,
+      random: random.fork(`group/${this.group}`).fork('fetch'),
+      limits,
+      logger,
+      meters,
+      exclusive: (job) => this.exclusive(job),
+      onFetched: (snapshot) => this.#drive({ type: 'snapshotFetched', snapshot }),
+      onFailed: (snapshot) => this.#drive({ type: 'snapshotFetchFailed', snapshot }),
+    })
+    return this.#fetcher
+  }
+
+  /** The snapshot taker: runs a job when state machine and core agree on what has been applied. */
+  between(job: () => void): void {
     this.#apply.run(() => {
       if (!this.#driving) return job()
       // The core has not been told yet what was applied just now: try again after this turn.
-      this.#context.clock.defer(() => this.#between(job))
+      this.#context.clock.defer(() => this.between(job))
     })
-    if (this.#status !== 'open') job()
+    if (!this.#running) job()
   }
 
-  #exclusive<T>(job: () => Promise<T>): Promise<T> {
+  /** The snapshot taker: where the state stands. */
+  position(): SnapshotPosition {
+    return this.#core.appliedPosition()
+  }
+
+  /** The snapshot taker: a snapshot is in storage. */
+  onSnapshotTaken(snapshot: SnapshotMeta, compactTo: LogIndex): void {
+    this.#drive({ type: 'snapshotTaken', snapshot, compactTo })
+    this.#events?.emit('snapshot', { index: snapshot.index, cause: 'taken' })
+  }
+
+  /** The snapshot taker: one that the policy asked for could not be taken. */
+  onSnapshotFailed(error: unknown): void {
+    if (!this.#running) return
+    this.#context.logger.warn({ group: this.group, error }, 'a snapshot could not be taken')
+  }
+
+  /** Keeps two writers of this group's snapshots apart. */
+  exclusive<T>(job: () => Promise<T>): Promise<T> {
     const result = this.#snapshotLock.then(job, job)
-    this.#snapshotLock = result.catch(() => undefined)
+    const settled: Promise<unknown> = result
+      .catch(() => undefined)
+      .then(() => {
+        // The shared promise again, once nobody waits: an idle replica keeps none of its own.
+        if (this.#snapshotLock === settled) this.#snapshotLock = SETTLED
+      })
+    this.#snapshotLock = settled
     return result
   }
 
-  #fail(error: QuorateError): void {
-    if (this.#status !== 'open') return
-    this.#failure = error
+  /** Storage, state machine or core: this replica has stopped for good. */
+  onFailed(error: QuorateError): void {
+    if (!this.#running) return
+    this.failure = error
     this.#context.logger.error(
       { group: this.group, code: error.code, error },
       'a replica has stopped',
     )
     this.#status = 'closing'
-    this.#context.ticker.remove(this)
-    this.#storage.close()
-    this.#gates = []
-    this.#rejectEverything(error)
-    this.#events.emit('failed', error)
-    this.#context.onFailed(error)
+    this.#taker.stop()
+    this.#stop(error)
+    this.#events?.emit('failed', error)
+    this.#context.onFailed(this.group, error)
   }
 
-  #rejectEverything(cause: QuorateError): void {
-    this.#proposals.rejectAll(
-      new Failure('OUTCOME_UNKNOWN', `the replica stopped: ${cause.message}`, { cause }),
-      cause,
-    )
-    this.#barriers.rejectAll(cause)
-    this.#calls.rejectAll(
-      new Failure('OUTCOME_UNKNOWN', `the replica stopped: ${cause.message}`, { cause }),
-    )
+  /** No input reaches the core from now on, nothing leaves it, and whatever waits ends. */
+  #stop(cause: QuorateError): void {
+    this.#running = false
+    const { ticker, meters } = this.#context
+    ticker.remove(this)
+    meters.replicas.add(-1)
+    if (this.#role === 'leader') meters.leading.add(-1)
+    this.#storage.close()
+    this.#gates = []
+    this.#proposals?.rejectAll(unknownOutcome(cause), cause)
+    this.#barriers?.rejectAll(cause)
+    this.#calls?.rejectAll(unknownOutcome(cause))
   }
+}
+
+function unknownOutcome(cause: QuorateError): QuorateError {
+  return new Failure('OUTCOME_UNKNOWN', `the replica stopped: ${cause.message}`, { cause })
 }

@@ -15,6 +15,7 @@ import type {
 } from '@quorate/core'
 import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
 import type { Calls } from './calls.ts'
+import type { Meters } from './metrics.ts'
 import { pause } from './waiting.ts'
 
 /** The service on which hosts ask each other for chunks. */
@@ -156,6 +157,8 @@ export interface SnapshotFetcherContext {
   readonly limits: Limits
   /** Where failures go. */
   readonly logger: Logger
+  /** Where sizes and durations are recorded. */
+  readonly meters: Pick<Meters, 'snapshotBytesFetched' | 'snapshotSecondsFetched'>
   /** Keeps two writers of one group's snapshots apart. */
   exclusive<T>(job: () => Promise<T>): Promise<T>
   /** The snapshot is in storage. */
@@ -215,6 +218,7 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
       next = after < meta.sizeBytes ? chunk(donor, meta, after, signal) : undefined
       next?.catch(ignore)
       await writer.write(body)
+      context.meters.snapshotBytesFetched.add(body.length)
     }
   }
 
@@ -248,6 +252,7 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
   }
 
   const run = async (meta: SnapshotMeta, signal: AbortSignal): Promise<void> => {
+    const started = clock.now()
     let fetched = false
     try {
       fetched = await context.exclusive(() =>
@@ -259,8 +264,10 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
     }
     if (running?.id === meta.id) running = undefined
     if (signal.aborted) return
-    if (fetched) context.onFetched(meta)
-    else context.onFailed(meta)
+    if (fetched) {
+      context.meters.snapshotSecondsFetched.record((clock.now() - started) / 1_000)
+      context.onFetched(meta)
+    } else context.onFailed(meta)
   }
 
   return {

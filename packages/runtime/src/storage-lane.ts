@@ -16,97 +16,91 @@ export interface StorageLaneHandlers {
 }
 
 /** One replica's writes. */
-export interface StorageLane {
-  /** The highest durable `seq`. */
-  readonly durableSeq: number
+export class StorageLane {
   /** The highest `seq` handed over. */
-  readonly lastSeq: number
-  /** Adds a batch. */
-  write(batch: WriteBatch): void
-  /** Stops reporting. */
-  close(): void
-}
-
-/** Makes the lane of one replica. */
-export function createStorageLane(
-  log: Pick<LogStorage, 'write'>,
-  clock: Clock,
-  handlers: StorageLaneHandlers,
-): StorageLane {
+  lastSeq = 0
+  /** The highest durable `seq` that was reported. */
+  durableSeq = 0
+  readonly #log: Pick<LogStorage, 'write'>
+  readonly #clock: Clock
+  readonly #handlers: StorageLaneHandlers
   /** Handed over and not known to be durable, in order of `seq`. */
-  let unfinished: WriteBatch[] = []
-  let durableSeq = 0
-  let lastSeq = 0
-  let reported = 0
-  let closed = false
+  #unfinished: WriteBatch[] = []
+  #writtenSeq = 0
+  #closed = false
   /** Counts the interruptions by a full disk: a late rejection of an earlier attempt says nothing new. */
-  let attempt = 0
-  let full = false
+  #attempt = 0
+  #full = false
   /** The first batch that the full disk refused. */
-  let refusedSeq = 0
-  let retry: Timer | undefined
+  #refusedSeq = 0
+  #retry: Timer | undefined
 
-  const report = (): void => {
-    if (closed || reported === durableSeq) return
-    reported = durableSeq
-    handlers.onDurable(durableSeq)
+  /** A lane on which nothing has been written. */
+  constructor(log: Pick<LogStorage, 'write'>, clock: Clock, handlers: StorageLaneHandlers) {
+    this.#log = log
+    this.#clock = clock
+    this.#handlers = handlers
   }
-  const onWritten = (seq: number): void => {
-    if (closed || seq <= durableSeq) return
-    durableSeq = seq
-    unfinished = unfinished.filter((batch) => batch.seq > seq)
-    if (full && seq >= refusedSeq) {
-      full = false
-      handlers.onFull(false)
+
+  /** Adds a batch. */
+  write(batch: WriteBatch): void {
+    assert(batch.seq === this.lastSeq + 1, 'batches are numbered without gaps')
+    this.lastSeq = batch.seq
+    this.#unfinished.push(batch)
+    // While the disk is full, batches wait for the next attempt so that their order stays.
+    if (this.#retry === undefined && !this.#closed) this.#submit(batch)
+  }
+
+  /** Stops reporting. */
+  close(): void {
+    this.#closed = true
+    this.#retry?.cancel()
+  }
+
+  #submit(batch: WriteBatch): void {
+    const attempt = this.#attempt
+    this.#log.write(batch).then(
+      () => this.#onWritten(batch.seq),
+      (error: unknown) => this.#onError(error, batch.seq, attempt),
+    )
+  }
+
+  #onWritten(seq: number): void {
+    if (this.#closed || seq <= this.#writtenSeq) return
+    this.#writtenSeq = seq
+    this.#unfinished = this.#unfinished.filter((batch) => batch.seq > seq)
+    if (this.#full && seq >= this.#refusedSeq) {
+      this.#full = false
+      this.#handlers.onFull(false)
     }
     // Writes that shared an fsync resolve one right after the other: they make one input.
-    queueMicrotask(report)
+    queueMicrotask(() => this.#report())
   }
-  const onError = (error: unknown, seq: number, ofAttempt: number): void => {
-    if (closed || ofAttempt !== attempt) return
+
+  #report(): void {
+    if (this.#closed || this.durableSeq === this.#writtenSeq) return
+    this.durableSeq = this.#writtenSeq
+    this.#handlers.onDurable(this.durableSeq)
+  }
+
+  #onError(error: unknown, seq: number, attempt: number): void {
+    if (this.#closed || attempt !== this.#attempt) return
     if (!isQuorateError(error, 'NO_SPACE')) {
-      closed = true
-      return handlers.onFailed(
+      this.#closed = true
+      return this.#handlers.onFailed(
         isQuorateError(error)
           ? error
           : new QuorateError('STORAGE_FAILED', 'the storage failed', { cause: error }),
       )
     }
-    attempt++
-    if (!full) handlers.onFull(true)
-    full = true
-    refusedSeq = seq
-    retry = clock.setTimer(FULL_RETRY_MS, () => {
-      retry = undefined
+    this.#attempt++
+    if (!this.#full) this.#handlers.onFull(true)
+    this.#full = true
+    this.#refusedSeq = seq
+    this.#retry = this.#clock.setTimer(FULL_RETRY_MS, () => {
+      this.#retry = undefined
       // Earlier batches may still be under way on a slow disk: they were not refused.
-      for (const batch of unfinished) if (batch.seq >= refusedSeq) submit(batch)
+      for (const batch of this.#unfinished) if (batch.seq >= this.#refusedSeq) this.#submit(batch)
     })
-  }
-  const submit = (batch: WriteBatch): void => {
-    const ofAttempt = attempt
-    log.write(batch).then(
-      () => onWritten(batch.seq),
-      (error: unknown) => onError(error, batch.seq, ofAttempt),
-    )
-  }
-
-  return {
-    get durableSeq() {
-      return reported
-    },
-    get lastSeq() {
-      return lastSeq
-    },
-    write(batch) {
-      assert(batch.seq === lastSeq + 1, 'batches are numbered without gaps')
-      lastSeq = batch.seq
-      unfinished.push(batch)
-      // While the disk is full, batches wait for the next attempt so that their order stays.
-      if (retry === undefined && !closed) submit(batch)
-    },
-    close() {
-      closed = true
-      retry?.cancel()
-    },
   }
 }

@@ -1,5 +1,6 @@
-// Waiting that can be ended: a pause on an injected clock, and calls that a core answers later.
-import type { CallId, CallOptions, Clock, QuorateError, Timer } from '@quorate/core'
+// Waiting that can be ended: pauses and deadlines on an injected clock, and calls that a core
+// answers later.
+import type { AbortOptions, CallId, CallOptions, Clock, QuorateError, Timer } from '@quorate/core'
 import { abortError, QuorateError as Failure } from '@quorate/core'
 
 /** Resolves after `delayMs`, or as soon as `signal` is aborted. */
@@ -16,70 +17,111 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
   })
 }
 
+/**
+ * Waits for `work` at most so long, and no longer once `signal` is aborted; what becomes of it later
+ * goes to `onLate` where it is a failure.
+ *
+ * @returns how the wait ended; it rejects where `work` does in time
+ */
+export function within(
+  clock: Clock,
+  work: Promise<unknown>,
+  timeoutMs: number,
+  { signal }: AbortOptions = {},
+  onLate: (error: unknown) => void = ignore,
+): Promise<'done' | 'late' | 'aborted'> {
+  return new Promise((resolve, reject) => {
+    let over = false
+    const end = (how: 'done' | 'late' | 'aborted'): void => {
+      if (over) return
+      over = true
+      timer.cancel()
+      signal?.removeEventListener('abort', onAbort)
+      resolve(how)
+    }
+    const onAbort = (): void => end('aborted')
+    const timer: Timer = clock.setTimer(timeoutMs, () => end('late'))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    work.then(
+      () => end('done'),
+      (error: unknown) => {
+        if (over) return onLate(error)
+        reject(error)
+        end('done')
+      },
+    )
+    if (signal?.aborted) onAbort()
+  })
+}
+
+function ignore(): void {}
+
 /** Calls to a core that take longer than a step. */
-export interface PendingCalls {
+export class PendingCalls {
+  readonly #clock: Clock
+  readonly #nextId: () => CallId
+  readonly #pending = new Map<CallId, { resolve(): void; reject(error: QuorateError): void }>()
+
+  /** An empty table. */
+  constructor(clock: Clock, nextId: () => CallId) {
+    this.#clock = clock
+    this.#nextId = nextId
+  }
+
   /** Adds a call; `begin` is given its id. After the deadline or an abort it rejects with the given code. */
-  add(
+  async add(
     what: string,
     begin: (id: CallId) => void,
-    options: CallOptions,
+    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
     late: 'OUTCOME_UNKNOWN' | 'TIMEOUT',
-  ): Promise<void>
+  ): Promise<void> {
+    if (signal?.aborted) throw abortError(signal, what)
+    return new Promise<void>((resolve, reject) => {
+      const id = this.#nextId()
+      const release = (): void => {
+        this.#pending.delete(id)
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const fail = (error: QuorateError): void => {
+        release()
+        reject(error)
+      }
+      const onAbort = (): void =>
+        fail(
+          new Failure(late === 'TIMEOUT' ? 'ABORTED' : late, `${what} was aborted`, {
+            cause: signal?.reason,
+          }),
+        )
+      const timer: Timer = this.#clock.setTimer(timeoutMs, () =>
+        fail(new Failure(late, `${what} did not end in ${timeoutMs} ms`)),
+      )
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#pending.set(id, {
+        resolve() {
+          release()
+          resolve()
+        },
+        reject: fail,
+      })
+      begin(id)
+    })
+  }
+
   /** The call is done. */
-  complete(id: CallId): void
-  /** The call failed; tells whether there was one. */
-  reject(id: CallId, error: QuorateError): boolean
+  complete(id: CallId): void {
+    this.#pending.get(id)?.resolve()
+  }
+
+  /** The call failed. */
+  reject(id: CallId, error: QuorateError): void {
+    this.#pending.get(id)?.reject(error)
+  }
+
   /** Ends all. */
-  rejectAll(error: QuorateError): void
+  rejectAll(error: QuorateError): void {
+    for (const call of this.#pending.values()) call.reject(error)
+  }
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000
-
-/** Makes a table of calls. */
-export function createPendingCalls(clock: Clock, nextId: () => CallId): PendingCalls {
-  const pending = new Map<CallId, { resolve(): void; reject(error: QuorateError): void }>()
-  return {
-    async add(what, begin, { signal, timeoutMs = DEFAULT_TIMEOUT_MS }, late) {
-      if (signal?.aborted) throw abortError(signal, what)
-      return new Promise<void>((resolve, reject) => {
-        const id = nextId()
-        const release = (): void => {
-          pending.delete(id)
-          timer.cancel()
-          signal?.removeEventListener('abort', onAbort)
-        }
-        const fail = (error: QuorateError): void => {
-          release()
-          reject(error)
-        }
-        const onAbort = (): void =>
-          fail(
-            new Failure(late === 'TIMEOUT' ? 'ABORTED' : late, `${what} was aborted`, {
-              cause: signal?.reason,
-            }),
-          )
-        const timer: Timer = clock.setTimer(timeoutMs, () =>
-          fail(new Failure(late, `${what} did not end in ${timeoutMs} ms`)),
-        )
-        signal?.addEventListener('abort', onAbort, { once: true })
-        pending.set(id, {
-          resolve() {
-            release()
-            resolve()
-          },
-          reject: fail,
-        })
-        begin(id)
-      })
-    },
-    complete: (id) => pending.get(id)?.resolve(),
-    reject(id, error) {
-      const call = pending.get(id)
-      call?.reject(error)
-      return call !== undefined
-    },
-    rejectAll(error) {
-      for (const call of pending.values()) call.reject(error)
-    },
-  }
-}

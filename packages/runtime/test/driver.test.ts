@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Entry, WriteBatch } from '@quorate/core'
 import { decodeUtf8, encodeUtf8, QuorateError } from '@quorate/core'
 import { createHost } from '@quorate/runtime'
-import type { HostedReplica } from '../src/replica.ts'
+import type { HostedReplica } from '../src/hosted-replica.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
 import { expectRejection } from './fixtures/expect-rejection.ts'
@@ -213,7 +213,7 @@ describe('proposals', () => {
     await clock.settle()
     expect(machine.list).toEqual(['x'])
     expect(settled).toBe(false)
-    await replica.close()
+    await replica.close({ signal: AbortSignal.abort() })
     await expect(own).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
   })
 
@@ -442,11 +442,13 @@ describe('closing', () => {
       expectRejection(replica.changeMembership({ voters: ['a'] }), {
         code: 'OUTCOME_UNKNOWN',
       }),
-      expectRejection(replica.propose(encodeUtf8('x')), { code: 'CLOSED' }),
+      expectRejection(replica.propose(encodeUtf8('x')), { code: 'OUTCOME_UNKNOWN' }),
     ]
-    await clock.settle().then(() => undefined)
-    await Promise.all([host.close(), host.close()])
-    await Promise.allSettled(checks)
+    await clock.settle()
+    const closed = Promise.all([host.close(), host.close()])
+    await clock.advance(1_000)
+    await closed
+    await Promise.all(checks)
     expect(replica.status).toBe('closed')
     expect(host.status).toBe('closed')
     expect(clock.timers).toBe(0)

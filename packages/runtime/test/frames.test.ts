@@ -25,6 +25,7 @@ import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
 import { scriptedConsensus } from './fixtures/scripted-core.ts'
 import { scriptedStorage } from './fixtures/scripted-storage.ts'
+import { silentMeters } from './fixtures/meters.ts'
 import { createWires } from './fixtures/wires.ts'
 
 const { codec } = scriptedConsensus()
@@ -109,12 +110,13 @@ describe('the outbox', () => {
     const clock = manualClock()
     const sent: { to: string; frame: Uint8Array; lane: Lane | undefined }[] = []
     const limits = resolveLimits({ commandBytesMax: 10, messageBytesMax: 10, frameBytesMax })
-    const outbox = createOutbox(clock, limits, {
-      send(to, frame, lane) {
+    const transport = {
+      send(to: string, frame: Uint8Array, lane?: Lane) {
         sent.push({ to, frame, lane })
-        return 'queued'
+        return 'queued' as const
       },
-    })
+    }
+    const outbox = createOutbox(clock, limits, transport, silentMeters())
     const put = (to: string, text: string, lane: Lane = 'fast') =>
       outbox.append(to, lane, (w) => writeCall(w, 1, 'kv', encodeUtf8(text)))
     const bodies = (): string[] =>
@@ -194,7 +196,7 @@ describe('a host', () => {
     expect(host.status).toBe('open')
     expect(host.replica('group-1')?.status).toBe('open')
     expect(warnings.length).toBeGreaterThan(100)
-    await host.close()
+    await host.close({ signal: AbortSignal.abort() })
   })
 
   it('keeps messages of another algorithm, and of groups it does not have, from its replicas', async () => {
@@ -226,6 +228,6 @@ describe('a host', () => {
     expect(received()).toBe(0)
     send('g', algorithmTag(consensus))
     expect(received()).toBe(1)
-    await host.close()
+    await host.close({ signal: AbortSignal.abort() })
   })
 })

@@ -11,7 +11,7 @@ import {
 } from '@quorate/core'
 import { createHost } from '@quorate/runtime'
 import { writeResult } from '../src/frame.ts'
-import type { HostedReplica } from '../src/replica.ts'
+import type { HostedReplica } from '../src/hosted-replica.ts'
 import { createTicker } from '../src/ticker.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
@@ -239,7 +239,9 @@ describe('snapshots', () => {
     const { clock, hosts, begin } = await fetching(['b'])
     begin()
     await clock.settle()
-    await Promise.all(hosts.map(({ host }) => host.close()))
+    const closed = Promise.all(hosts.map(({ host }) => host.close()))
+    await clock.advance(1_000)
+    await closed
     expect(clock.timers).toBe(0)
   })
 })

@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock, Entry, SnapshotMeta, StateMachine, WriteBatch } from '@quorate/core'
 import { QuorateError, membershipOf } from '@quorate/core'
-import { createApplyLane } from '../src/apply-lane.ts'
-import { createStorageLane } from '../src/storage-lane.ts'
+import { ApplyLane } from '../src/apply-lane.ts'
+import { StorageLane } from '../src/storage-lane.ts'
+import { manualClock } from './fixtures/manual-clock.ts'
+import { silentMeters } from './fixtures/meters.ts'
 
 async function settle(): Promise<void> {
   for (let hop = 0; hop < 20; hop++) await Promise.resolve()
@@ -17,7 +19,7 @@ describe('the storage lane', () => {
       setTimer: (_ms: number, run: () => void) => (timers.push(run), { cancel: () => {} }),
     }
     const durable: number[] = []
-    const lane = createStorageLane(
+    const lane = new StorageLane(
       {
         write: ({ seq }: WriteBatch) =>
           new Promise((resolve, reject) => void attempts.push({ seq, resolve, reject })),
@@ -53,7 +55,7 @@ describe('the apply lane', () => {
         for await (const chunk of chunks) restored.push(String(chunk[0]))
       },
     }
-    const lane = createApplyLane(stateMachine, { high: 0, low: 0 }, 0, {
+    const lane = new ApplyLane(context(), stateMachine, 0, {
       onResult: () => {},
       onApplied: () => {},
       onInstalled: ({ index }) => void installed.push(index),
@@ -89,7 +91,7 @@ describe('the apply lane', () => {
         for await (const _chunk of chunks);
       },
     }
-    const lane = createApplyLane(stateMachine, { high: 0, low: 0 }, 0, {
+    const lane = new ApplyLane(context(), stateMachine, 0, {
       onResult: () => {},
       onApplied: () => {},
       onInstalled: () => {},
@@ -101,6 +103,10 @@ describe('the apply lane', () => {
     expect(failures.map(({ code }) => code)).toEqual(['SNAPSHOT_UNAVAILABLE'])
   })
 })
+
+function context(clock = manualClock()) {
+  return { clock, meters: silentMeters() }
+}
 
 function snapshot(index: number): SnapshotMeta {
   const membership = membershipOf({ voters: ['a'] })
