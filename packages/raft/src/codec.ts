@@ -70,9 +70,9 @@ export const raftCodec: Codec<RaftMessage> = {
   },
   read(reader) {
     const version = reader.uint8()
-    if (version !== WIRE_VERSION) throw malformed(`a message of version ${version}`)
+    if (version !== WIRE_VERSION) throw malformed('another version')
     const layout = LAYOUTS[reader.uint8()]
-    if (layout === undefined) throw malformed('an unknown kind of message')
+    if (layout === undefined) throw malformed('an unknown kind')
     const { type, flags, numbers, ids } = layout
     const fields: Fields = { type, term: reader.varint() }
     if (flags.length > 0) {
@@ -115,13 +115,13 @@ function readEntries(reader: ByteReader, message: Writable<AppendRequest>): void
     const head = reader.uint8()
     if ((head & 0x80) !== 0) {
       const growth = reader.varint()
-      if (growth === 0) throw malformed('a term that grows by nothing')
+      if (growth === 0) throw malformed('a term that does not grow')
       epoch += growth
     }
     const kind = entryKindOf(head & 0x7f)
     entries.push({ index: prevIndex + at, epoch, kind, payload: reader.bytes() })
   }
-  if (epoch > term) throw malformed('an entry of a later term than its message')
+  if (epoch > term) throw malformed('an entry of a later term')
   message.entries = entries
 }
 

@@ -20,12 +20,12 @@ export function checkInvariants(r: RaftState, before: Watermarks): void {
   const { log } = r
   assert(r.term >= before.term, 'the term never falls')
   assert(r.commitIndex >= before.commitIndex, 'the commit index never falls')
-  assert(r.applying >= before.applying, 'nothing is handed out to be applied twice')
+  assert(r.applying >= before.applying, 'what is handed out never falls')
   assert(r.commitIndex <= log.lastIndex, 'what is committed is in the log')
   assert(log.stableIndex <= log.lastIndex, 'what is durable is in the log')
   assert(
     r.applying === before.applying || r.applying <= r.commitIndex,
-    'only what is committed is applied',
+    'only what is committed is handed out',
   )
   assert(r.applied <= r.applying, 'only what was handed out is applied')
   assert(log.lastTerm <= r.term, 'no entry is of a later term')
@@ -40,12 +40,12 @@ export function checkInvariants(r: RaftState, before: Watermarks): void {
 
 function checkLeader(r: RaftState): void {
   assert(r.vote === r.id, 'a leader voted for itself')
-  assert(r.voteSeq <= r.durableSeq, 'a leader counts its own vote once it is durable')
-  assert(r.confirmedRound <= r.round, 'only rounds that were sent are confirmed')
+  assert(r.voteSeq <= r.durableSeq, 'a leader has a durable vote')
+  assert(r.confirmedRound <= r.round, 'a round is sent before it is confirmed')
   for (let at = 0; at < r.peers.length; at++) {
     const p = r.peers[at] as Progress
-    assert(p.match < p.next, 'what is known to match is not sent again')
+    assert(p.match < p.next, 'what matches is not sent again')
     assert(p.match <= r.log.lastIndex, 'nothing matches past the log')
-    assert(p.next <= r.log.lastIndex + 1, 'nothing is sent that is not there')
+    assert(p.next <= r.log.lastIndex + 1, 'what is sent is in the log')
   }
 }

@@ -96,54 +96,58 @@ const DEFAULTS: ResolvedOptions = {
   readTimeoutMs: 10_000,
 }
 
+const DAY_MS = 86_400_000
+
+// The least and the most that each may be; all but the drift are integers.
+const RANGES: Readonly<Partial<Record<keyof ResolvedOptions, readonly [number, number]>>> = {
+  electionTimeoutMs: [3, DAY_MS],
+  heartbeatIntervalMs: [1, DAY_MS],
+  clockDriftMax: [0, 0.5],
+  priority: [0, 100],
+  hibernateAfterMs: [0, DAY_MS],
+  promoteLagEntries: [0, Number.MAX_SAFE_INTEGER],
+  commitSlack: [0, 15],
+  commitZones: [1, 31],
+  readTimeoutMs: [1, DAY_MS],
+}
+
 /**
  * The options with defaults.
  *
  * @throws QuorateError `INVALID_OPTIONS` where one is unknown or out of its range
  */
 export function resolveOptions(given: RaftOptions): ResolvedOptions {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(DEFAULTS, name)) throw invalid(`unknown option "${name}" of raft()`)
+  const options: Record<string, unknown> = { ...DEFAULTS }
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(DEFAULTS, name)) throw invalid(`unknown option "${name}"`)
+    if (value === undefined) continue
+    checkOption(name as keyof ResolvedOptions, value)
+    options[name] = value
   }
-  const set = Object.entries(given).filter(([, value]) => value !== undefined)
-  const options: ResolvedOptions = { ...DEFAULTS, ...Object.fromEntries(set) }
-  checkNumbers(options)
-  for (const name of ['preVote', 'checkQuorum'] as const) {
-    if (typeof options[name] !== 'boolean') throw invalid(`${name} must be true or false`)
+  const resolved = options as unknown as ResolvedOptions
+  if (3 * resolved.heartbeatIntervalMs > resolved.electionTimeoutMs) {
+    throw invalid('heartbeatIntervalMs must be at most a third of electionTimeoutMs')
   }
-  if (typeof options.zones !== 'object' || options.zones === null) {
-    throw invalid('zones must map members to zones')
-  }
-  for (const [id, zone] of Object.entries(options.zones)) {
-    if (!isId(id) || typeof zone !== 'string') throw invalid('zones must map members to zones')
-  }
-  return Object.freeze(options)
+  return Object.freeze(resolved)
 }
 
-function checkNumbers(options: ResolvedOptions): void {
-  const whole = (name: keyof ResolvedOptions, least: number, most: number): void => {
-    const value = options[name]
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) {
-      return
-    }
-    throw invalid(
-      `${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(value)}`,
-    )
+function checkOption(name: keyof ResolvedOptions, value: unknown): void {
+  const range = RANGES[name]
+  if (range !== undefined) {
+    const [least, most] = range
+    const fits = typeof value === 'number' && value >= least && value <= most
+    if (fits && (name === 'clockDriftMax' || Number.isInteger(value))) return
+    throw invalid(`${name} must be from ${least} to ${most}, got ${JSON.stringify(value)}`)
   }
-  whole('electionTimeoutMs', 3, 3_600_000)
-  whole('heartbeatIntervalMs', 1, Math.floor(options.electionTimeoutMs / 3))
-  whole('priority', 0, 100)
-  whole('hibernateAfterMs', 0, 86_400_000)
-  whole('promoteLagEntries', 0, Number.MAX_SAFE_INTEGER)
-  whole('commitSlack', 0, 15)
-  whole('commitZones', 1, 31)
-  whole('readTimeoutMs', 1, 86_400_000)
-  const drift = options.clockDriftMax
-  if (typeof drift !== 'number' || !(drift >= 0 && drift <= 0.5)) {
-    throw invalid(`clockDriftMax must be a number from 0 to 0.5, got ${String(drift)}`)
-  }
+  if (name === 'zones' ? isZones(value) : typeof value === 'boolean') return
+  throw invalid(`${name} must be ${name === 'zones' ? 'names by member' : 'true or false'}`)
 }
 
-function invalid(message: string): QuorateError {
-  return new QuorateError('INVALID_OPTIONS', message)
+function isZones(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).every(([id, zone]) => isId(id) && typeof zone === 'string')
+}
+
+function invalid(what: string): QuorateError {
+  return new QuorateError('INVALID_OPTIONS', `raft(): ${what}`)
 }

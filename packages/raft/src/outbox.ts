@@ -46,15 +46,13 @@ export class Outbox {
   /** Sends at once. */
   send(to: NodeId, message: RaftMessage): void {
     this.#used = true
-    if (this.#send === undefined) this.#send = [{ to, message }]
-    else this.#send.push({ to, message })
+    this.#send = added(this.#send, { to, message })
   }
 
   /** Sends once everything handed out so far and in this step is durable. */
   sendAfterPersist(to: NodeId, message: RaftMessage): void {
     this.#used = true
-    if (this.#afterPersist === undefined) this.#afterPersist = [{ to, message }]
-    else this.#afterPersist.push({ to, message })
+    this.#afterPersist = added(this.#afterPersist, { to, message })
   }
 
   /** Adds to what is written; the array is not modified again by anybody. */
@@ -77,29 +75,25 @@ export class Outbox {
   /** Releases a read barrier. */
   read(id: number, index: LogIndex): void {
     this.#used = true
-    if (this.#reads === undefined) this.#reads = [{ id, index }]
-    else this.#reads.push({ id, index })
+    this.#reads = added(this.#reads, { id, index })
   }
 
   /** Completes a call. */
   complete(id: number): void {
     this.#used = true
-    if (this.#completed === undefined) this.#completed = [{ id }]
-    else this.#completed.push({ id })
+    this.#completed = added(this.#completed, { id })
   }
 
   /** Rejects a call. */
   reject(id: number, code: ErrorCode, reason: string, leader: NodeId | undefined): void {
     this.#used = true
-    if (this.#rejected === undefined) this.#rejected = [{ id, code, reason, leader }]
-    else this.#rejected.push({ id, code, reason, leader })
+    this.#rejected = added(this.#rejected, { id, code, reason, leader })
   }
 
   /** Asks for entries that have left memory. */
   readEntries(request: EntriesRequest): void {
     this.#used = true
-    if (this.#readEntries === undefined) this.#readEntries = [request]
-    else this.#readEntries.push(request)
+    this.#readEntries = added(this.#readEntries, request)
   }
 
   /** Whether anything must be written. */
@@ -175,4 +169,11 @@ export class Outbox {
     this.install = undefined
     this.fetchSnapshot = undefined
   }
+}
+
+/** Most lists of most steps stay empty: they are made with their first item. */
+function added<T>(list: T[] | undefined, item: T): T[] {
+  if (list === undefined) return [item]
+  list.push(item)
+  return list
 }
