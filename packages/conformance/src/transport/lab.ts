@@ -24,6 +24,9 @@ export const limits: Limits = resolveLimits({
   sendQueueBytesMax: 1_048_576,
 })
 
+/** Turns that a wait still has when its time is over. */
+const GRACE_TURNS = 100
+
 /** Fails a check. */
 export function expectThat(condition: boolean, explanation: string): asserts condition {
   if (!condition) throw new Error(explanation)
@@ -225,13 +228,17 @@ export class Lab {
 
   /** Runs something that may never end. */
   async within<T>(late: string, run: (over: () => boolean) => Promise<T>): Promise<T> {
+    const clock = systemClock()
     let timer: Timer | undefined
     let over = false
     const deadline = new Promise<never>((_resolve, reject) => {
-      timer = systemClock().setTimer(this.#patienceMs, () => {
+      const giveUp = (turns: number): void => {
+        if (turns > 0) return clock.defer(() => giveUp(turns - 1))
         over = true
         reject(new Error(late))
-      })
+      }
+      // Some turns of grace: after a pause of the whole machine the timer is due before anything else.
+      timer = clock.setTimer(this.#patienceMs, () => giveUp(GRACE_TURNS))
     })
     try {
       return await Promise.race([run(() => over), deadline])
