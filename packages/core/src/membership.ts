@@ -18,7 +18,7 @@ export interface Membership {
   readonly voters: readonly NodeId[]
   /** Those that receive the log and do not count. Disjoint from `voters`. */
   readonly learners: readonly NodeId[]
-  /** Voters that vote and acknowledge but keep no state; a subset of `voters`. */
+  /** Voters that vote and acknowledge but keep no state; a subset of `voters`, and of `outgoing` in joint consensus. */
   readonly witnesses: readonly NodeId[]
   /** The voters before the change in joint consensus, otherwise empty. */
   readonly outgoing: readonly NodeId[]

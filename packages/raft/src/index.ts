@@ -1,4 +1,9 @@
 // Raft for Quorate: one factory, and the types of what it speaks and takes.
+/**
+ * Raft as a pure, synchronous state machine.
+ *
+ * @packageDocumentation
+ */
 import type { ConsensusFactory } from '@quorate/core'
 import { raftCodec, WIRE_VERSION } from './codec.ts'
 import { RaftCore } from './core.ts'

@@ -1,5 +1,10 @@
 // The last resort: a majority of a group's voters is gone for good, and one that is left is made the
 // group again. It is a plan first, to be read, and nothing is written before somebody writes it.
+/**
+ * Making what is left of a group the group again, after a majority was lost for good.
+ *
+ * @packageDocumentation
+ */
 import type {
   DurableState,
   Entry,

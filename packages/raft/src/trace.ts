@@ -1,5 +1,10 @@
 // A protocol's events as lines of JSON, in a stable form: one object a line, its keys in a fixed
 // order, so that two runs can be compared byte for byte and a model can be checked against one.
+/**
+ * The events of a protocol as lines of JSON.
+ *
+ * @packageDocumentation
+ */
 import type { LogFields, Tracer } from '@quorate/core'
 
 /**
