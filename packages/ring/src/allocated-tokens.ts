@@ -23,7 +23,7 @@ export interface AllocatedTokensOptions {
 /**
  * Allocates tokens so that members hold nearly equal parts of the ring: with V virtual nodes the
  * peak stays within 1 + 4 / (V * replicas) of the mean while members of equal weight join (tested
- * for V of 4 to 16, up to 3 replicas and up to 250 members). A member that joins takes what it
+ * for V of 4 to 16 and up to 3 replicas, with up to 250 members). A member that joins takes what it
  * needs from those that hold most; the others keep all they have. Members that leave unbalance
  * the ring until others join.
  *

@@ -92,14 +92,33 @@ function levelShard(a: Assignment, shard: number, above: Int32Array, below: Int3
  */
 export function settle(a: Assignment): Int32Array {
   const rounds = a.shards * a.width * 4 + 64
+  let edges = findEdges(a)
+  // Whether the edges are as findEdges left them, and not kept up cycle by cycle.
+  let whole = true
   for (let round = 0; ; round++) {
-    const edges = findEdges(a)
     const found = shortestPaths(a, edges)
-    if (found.cycle.length === 0 || round === rounds) return found.price
-    const steps = splitSteps(a, stepsOf(a, edges, found.cycle))
     // Prices that are not final still give a true, if lower, bound.
-    if (!applySteps(a, steps)) return found.price
+    if (round === rounds || (found.cycle.length === 0 && whole)) return found.price
+    const steps = splitSteps(a, stepsOf(a, edges, found.cycle))
+    const applied = found.cycle.length > 0 && applySteps(a, steps)
+    if (!applied && whole) return found.price
+    if (applied) for (const step of steps) renewEdge(a, edges, step)
+    else edges = findEdges(a)
+    whole = !applied
   }
+}
+
+// An edge that was used up gets the next shard that offers the same replacement. Edges that other
+// steps have changed are only noticed when they are about to be taken.
+function renewEdge(a: Assignment, edges: Edges, { gone, next, shard, cost }: Step): void {
+  if (shard < 0) return
+  const edge = gone * a.members + next
+  for (let at = edges.shard[edge]! + 1; at < a.shards; at++) {
+    if (stepAt(a, at, gone, next)?.cost !== cost) continue
+    edges.shard[edge] = at
+    return
+  }
+  edges.cost[edge] = IMPOSSIBLE
 }
 
 interface Paths {
@@ -217,9 +236,9 @@ function stepAt(a: Assignment, shard: number, gone: number, next: number): Step 
 
 function applySteps(a: Assignment, steps: readonly Step[]): boolean {
   for (let i = 0; i < steps.length; i++) {
-    const { shard, gone, next } = steps[i]!
+    const { shard, gone, next, cost } = steps[i]!
     if (shard < 0) continue
-    if (stepAt(a, shard, gone, next) === undefined) {
+    if (stepAt(a, shard, gone, next)?.cost !== cost) {
       for (const done of steps.slice(0, i).reverse()) {
         if (done.shard >= 0) replace(a, done.shard, done.next, done.gone)
       }
