@@ -49,6 +49,12 @@ describe.each(dialers)('%s', (_name, dialer) => {
     expect(connection.send(bytes('late'))).toBe('dropped')
     await server.until('closed: done')
     await client.until('closed: done')
+    // Another client's whole visit: by then the goodbye has been answered.
+    const next = new Caller()
+    const visit = await dialer().dial(address, next)
+    await next.until('welcome')
+    visit.close()
+    expect(client.lines).toEqual(['welcome', 'closed: done'])
     expect(server.lines).toEqual([
       ...Array.from({ length: 100 }, (_, count) => `${count}`),
       '300000 bytes',

@@ -181,6 +181,14 @@ describe('too slow:', () => {
     expect(callers[0]!.lines).toHaveLength(1)
   })
 
+  test('who closes is told at once, also where the other side never answers', async () => {
+    const port = await listen()
+    await upgraded(port)
+    callers[0]!.connection!.close('enough')
+    await callers[0]!.until('closed: enough')
+    expect(callers[0]!.lines).toEqual(['closed: enough'])
+  })
+
   test('a client that answers pings stays', async () => {
     const port = await listen()
     const ws = new WebSocket(`ws://127.0.0.1:${port}`)
