@@ -21,7 +21,7 @@ import type { Fs } from './fs.ts'
 import { GroupImage } from './group-image.ts'
 import { encodeGroupState } from './group-state.ts'
 import type { Journal, JournalWrite } from './journal.ts'
-import { checkFrameSize } from './journal.ts'
+import { checkFrameSize, noSpace } from './journal.ts'
 import {
   FRAME_HEADER_BYTES,
   RECORD_HEADER_BYTES,
@@ -37,7 +37,7 @@ import type { LogPipe } from './log-pipe.ts'
 import type { LogView } from './pending.ts'
 import { EMPTY_VIEW, recordsOf, viewAfter, viewOf } from './pending.ts'
 import { readSnapshotChunks, snapshotExists } from './snapshot-reader.ts'
-import { FsSnapshotWriter } from './snapshot-writer.ts'
+import { FsSnapshotWriter, snapshotFailed } from './snapshot-writer.ts'
 
 /** What a log needs of its storage. */
 export interface FsLogHome {
@@ -340,17 +340,20 @@ export class FsLog implements LogStorage {
     this.#assertOpen()
     assert(!this.#writesSnapshot, 'one snapshot is written at a time')
     const { fs, pipe, directory, store } = this.#home
-    const writer = new FsSnapshotWriter(
-      {
-        fs,
-        pipe,
-        directory,
-        owner: { store, group: this.#numbered().number },
-        assertOpen: () => this.#assertOpen(),
-        release: () => void (this.#writesSnapshot = false),
-      },
-      target,
-    )
+    const home = {
+      fs,
+      pipe,
+      directory,
+      owner: { store, group: this.#numbered().number },
+      assertOpen: () => this.#assertOpen(),
+      release: () => void (this.#writesSnapshot = false),
+    }
+    let writer: FsSnapshotWriter
+    try {
+      writer = new FsSnapshotWriter(home, target)
+    } catch (error) {
+      throw noSpace(error) ?? snapshotFailed(error)
+    }
     this.#writesSnapshot = true
     return writer
   }

@@ -436,6 +436,8 @@ export class Journal {
     try {
       await this.#spares.close()
       if (this.#failure === undefined) await this.#closeLog()
+    } catch (error) {
+      throw storageFailed('closing the log failed', error)
     } finally {
       this.#failure ??= new QuorateError('CLOSED', 'the storage is closed')
       await this.#pipe.close()
@@ -454,12 +456,7 @@ export class Journal {
   /** Gives up: whatever the system now says about these files cannot be relied on. */
   #fail(cause: unknown, what: string): void {
     if (this.#failure !== undefined) return
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const failure = new QuorateError(
-      'STORAGE_FAILED',
-      `${what}: ${reason}; restart this host once the disk is in order`,
-      { cause },
-    )
+    const failure = storageFailed(what, cause)
     this.#failure = failure
     this.#idleTimer?.cancel()
     const lost = [...this.#unanswered, ...this.#inFlight.map(({ write }) => write), ...this.#queue]
@@ -494,6 +491,16 @@ export class Journal {
 export function checkFrameSize(bytes: number): void {
   if (bytes <= FRAME_BYTES_MAX) return
   throw new QuorateError('LIMIT_EXCEEDED', `a batch of ${bytes} bytes exceeds ${FRAME_BYTES_MAX}`)
+}
+
+/** The error of a storage that cannot go on. */
+export function storageFailed(what: string, cause: unknown): QuorateError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new QuorateError(
+    'STORAGE_FAILED',
+    `${what}: ${reason}; restart this host once the disk is in order`,
+    { cause },
+  )
 }
 
 /** The error of a disk that is full. */

@@ -67,6 +67,8 @@ export function recoverLog(context: RecoveryContext): RecoveredLog {
   const names = fs.readdir(directory)
   sweep(fs, directory)
   if (!names.includes(LOG_DIRECTORY)) return createLog(context)
+  if (!names.includes(META_FILE))
+    throw new QuorateError('STORAGE_CORRUPT', `${directory}/${META_FILE} is missing`)
   const metaFile = fs.open(`${directory}/${META_FILE}`, 'r+')
   let segments: Segment[] = []
   try {

@@ -1,7 +1,7 @@
 // Writes one snapshot to a file, in bounded memory. The slow part, making it durable, runs in
 // the background; the file gets its final name last.
 import type { SnapshotMeta, SnapshotPosition, SnapshotWriter } from '@quorate/core'
-import { QuorateError, assert, crc32c, snapshotId } from '@quorate/core'
+import { QuorateError, assert, crc32c, isQuorateError, snapshotId } from '@quorate/core'
 import type { Fs, FsFile } from './fs.ts'
 import { namesIn } from './fs.ts'
 import { noSpace } from './journal.ts'
@@ -95,7 +95,7 @@ export class FsSnapshotWriter implements SnapshotWriter {
         this.#buffer.subarray(0, this.#buffered),
       )
     } catch (error) {
-      throw noSpace(error) ?? failed(error)
+      throw noSpace(error) ?? snapshotFailed(error)
     }
     if (this.#buffered < CHUNK_BYTES) return
     this.#chunks++
@@ -120,7 +120,7 @@ export class FsSnapshotWriter implements SnapshotWriter {
       this.#file.close()
     } catch (error) {
       this.#discard(fs)
-      throw error instanceof QuorateError ? error : (noSpace(error) ?? failed(error))
+      throw error instanceof QuorateError ? error : (noSpace(error) ?? snapshotFailed(error))
     } finally {
       this.#home.release()
     }
@@ -152,11 +152,14 @@ export class FsSnapshotWriter implements SnapshotWriter {
   async close(options: { readonly keep?: boolean | undefined } = {}): Promise<void> {
     if (!this.#open) return
     this.#open = false
-    if (options.keep === true && this.#target.id !== undefined) {
-      if (this.#buffered > 0) this.#flush()
-      this.#file.close()
-    } else this.#discard(this.#home.fs)
-    this.#home.release()
+    try {
+      if (options.keep === true && this.#target.id !== undefined) {
+        if (this.#buffered > 0) this.#flush()
+        this.#file.close()
+      } else this.#discard(this.#home.fs)
+    } finally {
+      this.#home.release()
+    }
   }
 
   /** Removes the unfinished file; where that fails, the next start does it. */
@@ -175,7 +178,9 @@ export class FsSnapshotWriter implements SnapshotWriter {
   }
 }
 
-function failed(cause: unknown): QuorateError {
+/** The error of a snapshot that could not be written, whatever the system said. */
+export function snapshotFailed(cause: unknown): QuorateError {
   const reason = cause instanceof Error ? cause.message : String(cause)
+  if (isQuorateError(cause)) return cause
   return new QuorateError('STORAGE_FAILED', `a snapshot could not be written: ${reason}`, { cause })
 }

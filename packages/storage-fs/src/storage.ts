@@ -1,9 +1,14 @@
 // The factory that a user calls: a directory on the system's file system, written by a thread
 // of its own.
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { QuorateError } from '@quorate/core'
 import type { FsStorage } from './fs-storage.ts'
 import { createFsStorage } from './fs-storage.ts'
+import type { DumpedRecord, RepairReport, StoreReport } from './inspect.ts'
+import { dumpStoreOn, repairStoreOn, verifyStoreOn } from './inspect.ts'
+import { LOCK_FILE } from './layout.ts'
 import { nodeFs } from './node-fs.ts'
 import type { FsStorageOptions } from './options.ts'
 import { workerPipe } from './worker-pipe.ts'
@@ -19,4 +24,51 @@ export function fsStorage(directory: string, options: FsStorageOptions = {}): Fs
     pipe: workerPipe,
     newStore: () => new Uint8Array(randomBytes(16)),
   })
+}
+
+/**
+ * Checks every byte of a store, and changes nothing.
+ *
+ * @throws QuorateError `STORAGE_LOCKED` where a process uses it, `INVALID_ARGUMENT` where there is none
+ */
+export function verifyStore(directory: string): Promise<StoreReport> {
+  return withLock(directory, (path) => verifyStoreOn(nodeFs, path))
+}
+
+/**
+ * Tells every valid record of a store, in the order of the log.
+ *
+ * @throws QuorateError `STORAGE_LOCKED` where a process uses it, `STORAGE_CORRUPT` where a segment
+ * is missing or has no valid header
+ */
+export function dumpStore(directory: string, visit: (record: DumpedRecord) => void): Promise<void> {
+  return withLock(directory, (path) => dumpStoreOn(nodeFs, path, visit))
+}
+
+/**
+ * Cuts the log of a store at a position, after renaming the files as they are. A last resort: what
+ * this host had acknowledged after that position is lost to it.
+ *
+ * @throws QuorateError `STORAGE_LOCKED` where a process uses it, `INVALID_ARGUMENT` where the log
+ * starts after the position
+ */
+export function repairStore(
+  directory: string,
+  options: { readonly truncateAt: number },
+): Promise<RepairReport> {
+  return withLock(directory, (path) => repairStoreOn(nodeFs, path, options.truncateAt))
+}
+
+async function withLock<T>(directory: string, body: (path: string) => T): Promise<T> {
+  const path = resolve(directory)
+  if (!existsSync(path)) throw new QuorateError('INVALID_ARGUMENT', `${path} does not exist`)
+  const unlock = await nodeFs.lock(`${path}/${LOCK_FILE}`)
+  if (unlock === undefined) {
+    throw new QuorateError('STORAGE_LOCKED', `another process uses ${path}; stop it first`)
+  }
+  try {
+    return body(path)
+  } finally {
+    unlock()
+  }
 }

@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads'
 import type { FsOp, LogPipe, PipeEvents } from './log-pipe.ts'
 import { RingSpace } from './ring.ts'
+import { writerThread } from './writer-thread.ts'
 
 const PUBLISHED = 0
 const JUMP = 1
@@ -43,7 +44,10 @@ class Thread {
     onGone: (error: Error) => void,
   ) {
     this.#control = control
-    this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), {
+    // Some builds wrap functions in a call that keeps their names; in the thread it does nothing.
+    const program = `const __name = (value) => value; (${writerThread.toString()})()`
+    this.#worker = new Worker(program, {
+      eval: true,
       name,
       workerData: { control, ring },
       execArgv: [],

@@ -1,0 +1,166 @@
+// Damage of a log that was durable: every bit, every sector, every length. What comes back is
+// either exactly what was written, or a refusal; never something else, and never less.
+import type { Entry } from '@quorate/core'
+import { createRandom, isQuorateError } from '@quorate/core'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { payloadIsSound, readFrameHeader, readRecords } from '../src/frame.ts'
+import { SEGMENT_HEADER_BYTES } from '../src/layout.ts'
+import { segmentReader, walkFrames } from '../src/segment.ts'
+import { HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
+import { MemoryFs } from './fs/memory-fs.ts'
+import { recoveredText } from './fs/model.ts'
+
+const LOG = '/data/log/0000000001.seg'
+const LOG_BYTES = 65_536
+/** `QUORATE_BIT_FLIPS=all` starts a recovery for every bit, instead of for one bit of every seventh byte. */
+const ALL = process.env['QUORATE_BIT_FLIPS'] === 'all'
+const random = createRandom(11)
+
+let healthy: MemoryFs
+let older: MemoryFs
+let text: string
+
+/** A log of one segment, full, closed in good order; `older` is how it was half-way. */
+beforeAll(async () => {
+  const fs = new MemoryFs()
+  const storage = storageOver(fs, createRandom(3), { segmentBytes: LOG_BYTES })
+  await storage.open(contextWith(new HandClock()))
+  const log = storage.group('g', { name: 'test', format: 1 })
+  let used = SEGMENT_HEADER_BYTES
+  for (let seq = 1; used < LOG_BYTES - 1500; seq++) {
+    const payload = Uint8Array.from({ length: random.below(1000) }, () => random.below(256))
+    const entry: Entry = { index: seq, epoch: 1, kind: 'command', payload }
+    const hardState = seq % 7 === 0 ? Uint8Array.of(seq) : undefined
+    await log.write({ seq, append: [entry], hardState })
+    used += 48 + 32 + payload.length + 8 + (hardState === undefined ? 0 : 40)
+    if (seq === 40) older = fs.afterCrash([])
+  }
+  await storage.close()
+  healthy = fs.afterCrash(fs.effects)
+  text = recovered(fs.afterCrash(fs.effects), recoveredText)
+})
+
+function bytesOf(fs: MemoryFs, path: string): Uint8Array {
+  const file = fs.open(path, 'r')
+  const bytes = new Uint8Array(file.size())
+  file.read(bytes, 0)
+  file.close()
+  return bytes
+}
+
+/** What recovery makes of the log with some bytes replaced: `same`, `refused`, or what it read. */
+function outcome(path: string, at: number, bytes: Uint8Array): string {
+  const fs = healthy.afterCrash([])
+  fs.tracks = false
+  const file = fs.open(path, 'r+')
+  file.writev([bytes], at)
+  file.close()
+  return read(fs)
+}
+
+function read(fs: MemoryFs): string {
+  try {
+    const seen = recovered(fs, recoveredText)
+    return seen === text ? 'same' : seen
+  } catch (error) {
+    if (isQuorateError(error, 'STORAGE_CORRUPT')) return 'refused'
+    throw error
+  }
+}
+
+function tally(outcomes: readonly string[]): { readonly same: number; readonly refused: number } {
+  const wrong = outcomes.find((seen) => seen !== 'same' && seen !== 'refused')
+  if (wrong !== undefined) throw new Error(`a silent change:\n${wrong.slice(0, 400)}`)
+  const refused = outcomes.filter((seen) => seen === 'refused').length
+  return { same: outcomes.length - refused, refused }
+}
+
+describe('a log of 64 KiB', () => {
+  it('is read back whole when nothing is damaged', () => {
+    expect(read(healthy.afterCrash([]))).toBe('same')
+  })
+
+  it('notices every flipped bit of every frame', () => {
+    const fs = healthy.afterCrash([])
+    let flips = 0
+    recovered(fs, (log) => {
+      const segment = segmentReader()(log.segments[0]!)
+      const { bytes, view, seed, end } = segment
+      const frames: { offset: number; bytes: number }[] = []
+      walkFrames(segment, end, ({ header, offset }) => frames.push({ offset, bytes: header.bytes }))
+      const sound = (offset: number): boolean => {
+        const header = readFrameHeader(view, bytes, offset, end, seed, offset)
+        const records = header && readRecords(view, bytes, offset, end, seed, offset, header)
+        return records?.every((record) => payloadIsSound(bytes, record)) ?? false
+      }
+      for (const frame of frames) {
+        for (let bit = 0; bit < frame.bytes * 8; bit++) {
+          const at = frame.offset + (bit >>> 3)
+          bytes[at]! ^= 1 << (bit & 7)
+          if (sound(frame.offset)) throw new Error(`bit ${bit & 7} of byte ${at} can flip unseen`)
+          bytes[at]! ^= 1 << (bit & 7)
+          flips++
+        }
+      }
+    })
+    expect(flips).toBeGreaterThan(450_000)
+  })
+
+  it('refuses to open, or loses nothing, whichever bit is flipped', { timeout: 600_000 }, () => {
+    const bytes = bytesOf(healthy, LOG)
+    const outcomes: string[] = []
+    for (let at = 0; at < bytes.length; at += ALL ? 1 : 7) {
+      for (let count = 0; count < (ALL ? 8 : 1); count++) {
+        const bit = ALL ? count : random.below(8)
+        outcomes.push(outcome(LOG, at, Uint8Array.of(bytes[at]! ^ (1 << bit))))
+      }
+    }
+    const { same, refused } = tally(outcomes)
+    expect(refused).toBeGreaterThan(same)
+  })
+
+  it('refuses to open, or loses nothing, when a sector is zeroed, swapped, repeated or stale', () => {
+    const bytes = bytesOf(healthy, LOG)
+    const stale = bytesOf(older, LOG)
+    const outcomes: string[] = []
+    for (let at = 0; at + 512 <= bytes.length; at += 512) {
+      const sector = (from: Uint8Array, start: number) => from.slice(start, start + 512)
+      const other = (at + 512 * (1 + random.below(126))) % bytes.length
+      const swapped = new Uint8Array(bytes)
+      swapped.set(sector(bytes, other), at)
+      swapped.set(sector(bytes, at), other)
+      outcomes.push(outcome(LOG, at, new Uint8Array(512)))
+      outcomes.push(outcome(LOG, at, sector(bytes, other)))
+      outcomes.push(outcome(LOG, at, sector(stale, at)))
+      outcomes.push(outcome(LOG, 0, swapped))
+    }
+    expect(tally(outcomes).refused).toBeGreaterThan(outcomes.length / 2)
+  })
+
+  it('refuses to open, or loses nothing, when it is cut off', () => {
+    const outcomes: string[] = []
+    for (let size = 0; size < LOG_BYTES; size += 61) {
+      const fs = healthy.afterCrash([])
+      const file = fs.open(LOG, 'r+')
+      file.truncate(size)
+      file.close()
+      outcomes.push(read(fs))
+    }
+    expect(tally(outcomes).refused).toBeGreaterThan(outcomes.length * 0.9)
+  })
+
+  it('refuses to open when a segment, the meta file or the whole log is gone', () => {
+    for (const path of [LOG, '/data/meta', '/data/log']) {
+      const fs = healthy.afterCrash([])
+      if (path === '/data/log') fs.rename(path, '/data/gone')
+      else fs.rename(path, `${path}.gone`)
+      expect(read(fs)).toBe('refused')
+    }
+  })
+
+  it('survives the loss of either slot of the meta file, and refuses without both', () => {
+    expect(outcome('/data/meta', 0, new Uint8Array(4096))).toBe('same')
+    expect(outcome('/data/meta', 4096, new Uint8Array(4096))).toBe('same')
+    expect(outcome('/data/meta', 0, new Uint8Array(8192))).toBe('refused')
+  })
+})
