@@ -208,6 +208,8 @@ export interface ShardStatus {
   readonly learners: readonly NodeId[]
   /** The hosts that should hold it. */
   readonly owners: readonly NodeId[]
+  /** Whether fewer voters answered than the shard should have replicas. */
+  readonly underReplicated: boolean
   /** The replicas that answered, in order of host. */
   readonly replicas: readonly ShardReplicaStatus[]
   /** How many keys it has, at the leader or else the replica that is furthest. */
@@ -346,6 +348,6 @@ export interface KvEvents {
 export interface KvLifetime extends AsyncDisposable {
   /** Where it is in its life. */
   readonly lifecycle: Lifecycle
-  /** Ends it: calls under way end with `TIMEOUT` or `OUTCOME_UNKNOWN`. Idempotent. */
+  /** Ends it: calls under way end with `CLOSED` or `OUTCOME_UNKNOWN`. Idempotent. */
   close(options?: AbortOptions): Promise<void>
 }

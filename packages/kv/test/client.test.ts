@@ -1,12 +1,27 @@
 // A client and the host that serves it: handshakes, frames that are wrong, limits, hosts that a
 // client cannot reach, and connections that are lost.
 import type { Connection } from '@quorate/core'
-import { ByteWriter, decodeUtf8 } from '@quorate/core'
+import {
+  ByteWriter,
+  decodeUtf8,
+  defaultLimits,
+  noMetrics,
+  silentLogger,
+  systemClock,
+} from '@quorate/core'
 import { hashRing } from '@quorate/ring'
 import { memoryNetwork } from '@quorate/transport-memory'
+import type { MemoryNetwork } from '@quorate/transport-memory'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FrameWriter, eachRecord, readReplyRecord } from '../src/client/frames.ts'
+import {
+  FrameWriter,
+  eachRecord,
+  readReplyRecord,
+  readRequestRecord,
+} from '../src/client/frames.ts'
 import { connect, serveKv } from '../src/index.ts'
+import { beginResult } from '../src/machine/result.ts'
+import { fingerprint } from '../src/routing/fingerprint.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { testCluster } from './support/cluster.ts'
 import type { TestCluster } from './support/cluster.ts'
@@ -152,7 +167,7 @@ describe('a client', () => {
     const reading = client.get('k')
     await client.close()
     await expect(write).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
-    await expect(reading).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await expect(reading).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(client.get('k')).rejects.toMatchObject({ code: 'CLOSED' })
     expect(client.lifecycle).toBe('closed')
     await client.close()
@@ -169,6 +184,98 @@ describe('a client', () => {
     ])
     expect(settled[10]).toMatchObject({ reason: { code: 'LIMIT_EXCEEDED', retryable: true } })
     await client.close()
+  })
+})
+
+describe('a connection that is lost', () => {
+  /** A host that welcomes clients and then does as the test says. */
+  const impostor = async (
+    onRequest: (id: number, request: KvRequest, connection: Connection) => void,
+  ): Promise<{ network: MemoryNetwork; close(): Promise<void> }> => {
+    const network = memoryNetwork()
+    const listener = network.listener('it')
+    const { shards, shardOf } = { shards: 1, shardOf: () => 0 }
+    const context = { clock: systemClock(), limits: defaultLimits }
+    await listener.start({ ...context, logger: silentLogger, metrics: noMetrics }, (connection) => {
+      let greeted = false
+      return {
+        onFrame: (frame) =>
+          eachRecord(frame, (record) => {
+            if (greeted) {
+              const { id, request } = readRequestRecord(record)
+              return onRequest(id, request, connection)
+            }
+            greeted = true
+            const writer = new FrameWriter()
+            writer.welcome({
+              host: 'it',
+              cluster: 'c',
+              fingerprint: fingerprint({ shards, shardOf }),
+              commandBytesMax: 1_000_000,
+              inFlightMax: 10,
+              map: {
+                version: 1,
+                shards: [{ epoch: 1, leader: 'it', members: ['it'] }],
+                addresses: new Map([['it', 'it']]),
+              },
+            })
+            connection.send(writer.take())
+          }),
+        onClose() {},
+      }
+    })
+    return { network, close: () => listener.close() }
+  }
+  const partitioner = { shards: 1, shardOf: () => 0 }
+  const opened = (id: number, connection: Connection): void => {
+    const writer = new FrameWriter()
+    const body = beginResult(5, true, 0).finish()
+    writer.reply(id, { ok: true, mapVersion: 1, body })
+    connection.send(writer.take())
+  }
+
+  test('leaves a write that had been sent unknown', async () => {
+    let commands = 0
+    const host = await impostor((id, request, connection) => {
+      if (request.kind !== 'command') return
+      if (++commands === 1) return opened(id, connection)
+      connection.close('gone')
+      void host.close()
+    })
+    const dialer = host.network.dialer()
+    const client = await connect({ addresses: ['it'], dialer, partitioner })
+    const write = client.put('k', 'v', { timeoutMs: 300 })
+    await expect(write).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(commands).toBe(2)
+    await client.close()
+  })
+
+  test('before anything was sent means that nothing was done', async () => {
+    const host = await impostor(() => {})
+    const dialer = host.network.dialer()
+    const client = await connect({ addresses: ['it'], dialer, partitioner })
+    await host.close()
+    const write = client.put('k', 'v', { timeoutMs: 300 })
+    await expect(write).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await client.close()
+  })
+
+  test('by answers that make no sense is dialled again', async () => {
+    let connections = 0
+    const host = await impostor((id, request, connection) => {
+      if (request.kind !== 'command') return
+      connections++
+      if (connections === 1) connection.send(Uint8Array.of(1, 2, 3))
+      else opened(id, connection)
+    })
+    const dialer = host.network.dialer()
+    const client = await connect({ addresses: ['it'], dialer, partitioner })
+    // The second connection answers as if everything were a session that was opened.
+    const write = client.put('k', 'v', { timeoutMs: 2_000 })
+    await expect(write).resolves.toEqual({ version: 5 })
+    expect(connections).toBeGreaterThan(2)
+    await client.close()
+    await host.close()
   })
 })
 

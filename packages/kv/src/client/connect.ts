@@ -307,27 +307,27 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
 
   async #findMap({ timeoutMs = REFRESH_TIMEOUT_MS }: CallOptions): Promise<Route> {
     if (this.#mapRoute !== undefined) return this.#mapRoute
-    const link = this.#links.any()
-    if (link === undefined) throw new QuorateError('UNAVAILABLE', 'no host can be reached')
     const payload = encodeAdmin({ op: 'where' })
-    const reply = await new Promise<KvReply>((resolve) =>
-      link.send({ kind: 'admin', timeoutMs, payload }, '', resolve),
-    )
-    if (!reply.ok) throw errorOf(reply.error)
-    const members = JSON.parse(decodeUtf8(reply.body)) as readonly NodeId[]
+    const answer = await this.#askAnybody({ kind: 'admin', timeoutMs, payload })
+    const members = JSON.parse(decodeUtf8(answer)) as readonly NodeId[]
     this.#mapRoute = { shard: -1, epoch: 0, leader: undefined, members }
     return this.#mapRoute
   }
 
   async #status({ timeoutMs = 5_000, signal }: CallOptions): Promise<KvStatus> {
     signal?.throwIfAborted()
-    const link = this.#links.any()
-    if (link === undefined) throw new QuorateError('UNAVAILABLE', 'no host can be reached')
-    const reply = await new Promise<KvReply>((resolve) =>
-      link.send({ kind: 'status', timeoutMs }, '', resolve),
-    )
-    if (!reply.ok) throw errorOf(reply.error)
-    return decodeStatus(reply.body)
+    return decodeStatus(await this.#askAnybody({ kind: 'status', timeoutMs }))
+  }
+
+  /** Asks one host after another until one answers. */
+  async #askAnybody(request: KvRequest): Promise<Uint8Array> {
+    let failure = new QuorateError('UNAVAILABLE', 'no host can be reached')
+    for (const link of this.#links.open) {
+      const reply = await new Promise<KvReply>((resolve) => link.send(request, '', resolve))
+      if (reply.ok) return reply.body
+      failure = errorOf(reply.error)
+    }
+    throw failure
   }
 }
 

@@ -1,7 +1,7 @@
 // Carries out and plans moves, on the leader of the map's group. Each look goes by what is there:
 // whoever leads next goes on where the last one stopped, whatever had been done or not.
 import { QuorateError, decodeUtf8 } from '@quorate/core'
-import type { NodeId, Replica, ShardId, Timer } from '@quorate/core'
+import type { Gauge, NodeId, Replica, ShardId, Timer } from '@quorate/core'
 import type { Store } from '../store/store.ts'
 import type { AdminRequest, GroupView } from './admin.ts'
 import { encodeAdmin } from './admin.ts'
@@ -47,6 +47,7 @@ export class Mover {
   readonly #context: MoverContext
   /** When each host was last reached, on the monotonic clock. */
   readonly #seen = new Map<NodeId, number>()
+  readonly #gauges: { readonly moving: Gauge; readonly underReplicated: Gauge }
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #leading = false
@@ -54,6 +55,16 @@ export class Mover {
 
   constructor(context: MoverContext) {
     this.#context = context
+    const { metrics } = context.store.host
+    const labels = { store: context.store.name }
+    this.#gauges = {
+      moving: metrics.gauge('kv_moves_pending_count', 'moves of replicas under way', labels),
+      underReplicated: metrics.gauge(
+        'kv_shards_under_replicated_count',
+        'shards with fewer reachable voters than they should have',
+        labels,
+      ),
+    }
     this.#schedule()
   }
 
@@ -82,6 +93,7 @@ export class Mover {
     try {
       await map.replica.readBarrier('quorum', { timeoutMs: STEP_TIMEOUT_MS })
       const dead = this.#dead(map.machine.placement)
+      this.#measure(map.machine.placement)
       await this.#carryOut(map.machine.placement)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
       await this.#spreadLeaders(map.machine.placement)
@@ -101,6 +113,16 @@ export class Mover {
       else if (now - seen >= (options.replaceAfterMs ?? 300_000)) dead.add(id)
     }
     return dead
+  }
+
+  #measure({ shards }: Placement): void {
+    const { replicas } = this.#context
+    const moving = shards.filter(({ move }) => move !== undefined).length
+    const short = shards.filter(
+      ({ voters }) => voters.filter((id) => this.#reachable(id)).length < replicas,
+    )
+    this.#gauges.moving.set(moving)
+    this.#gauges.underReplicated.set(short.length)
   }
 
   async #carryOut(placement: Placement): Promise<void> {

@@ -48,6 +48,8 @@ export interface StatusParts {
   readonly hosts: readonly NodeId[]
   /** The reports that came. */
   readonly reports: readonly HostReport[]
+  /** How many replicas each shard should have. */
+  readonly replicas: number
   /** The hosts that should hold each shard. */
   readonly owners: readonly (readonly NodeId[])[]
   /** The name of a shard's group. */
@@ -65,7 +67,7 @@ export function statusOf(parts: StatusParts): KvStatus {
     }
   }
   const shards = parts.owners.map((owners, shard) =>
-    shardStatus(shard, parts.group(shard), owners, byShard.get(shard) ?? []),
+    shardStatus(shard, parts, owners, byShard.get(shard) ?? []),
   )
   const { name, cluster, mapVersion } = parts
   const hosts = parts.hosts.map((id): HostStatus => {
@@ -83,7 +85,7 @@ export function statusOf(parts: StatusParts): KvStatus {
 
 function shardStatus(
   shard: ShardId,
-  group: string,
+  parts: StatusParts,
   owners: readonly NodeId[],
   replicas: readonly ReplicaReport[],
 ): ShardStatus {
@@ -96,13 +98,14 @@ function shardStatus(
   const best = leading ?? furthest
   return {
     shard,
-    group,
+    group: parts.group(shard),
     epoch: best?.epoch ?? 0,
     leader: leading?.host,
     term: best?.term ?? 0,
     voters: best?.voters ?? [],
     learners: best?.learners ?? [],
     owners,
+    underReplicated: present(best, sorted) < parts.replicas,
     replicas: sorted.map(({ host, role, appliedIndex, commitIndex, lastIndex, sessions }) => ({
       host,
       role,
@@ -114,6 +117,11 @@ function shardStatus(
     keys: best?.keys ?? 0,
     bytes: best?.bytes ?? 0,
   }
+}
+
+/** How many of a shard's voters answered. */
+function present(best: ReplicaReport | undefined, all: readonly ReplicaReport[]): number {
+  return all.filter(({ host }) => best?.voters.includes(host) === true).length
 }
 
 /** A report or status as bytes. */

@@ -207,6 +207,7 @@ export class Store {
       mapVersion: this.routes.version,
       hosts: this.#hosts,
       reports: reports.filter((report) => report !== undefined),
+      replicas: this.partitioner.replicas,
       owners: this.routes.all.map(({ members }) => members),
       group: (shard) => this.group(shard),
     })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { jsonCodec, kvLimits, textCodec } from '../../src/index.ts'
 import type { Consistency } from '../../src/index.ts'
-import type { ContractContext } from './contract.ts'
+import type { ContractContext } from './context.ts'
 
 const KEYS: readonly (readonly [string, string])[] = [
   ['__proto__', '__proto__'],

@@ -1,7 +1,7 @@
 // Compare-and-set, counters and time to live: writes that depend on what is there.
 import { describe, expect, test } from 'vitest'
 import type { Expected, KvOperations } from '../../src/index.ts'
-import type { ContractContext } from './contract.ts'
+import type { ContractContext } from './context.ts'
 
 /** Registers the cases. */
 export function conditions(context: ContractContext): void {

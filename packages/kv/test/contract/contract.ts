@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { KvOperations } from '../../src/index.ts'
 import { basics } from './basics.ts'
 import { conditions } from './conditions.ts'
+import type { ContractContext } from './context.ts'
 import { scans } from './scans.ts'
 import { transactions } from './transactions.ts'
 import { watches } from './watches.ts'
@@ -16,16 +17,6 @@ export interface ContractStore {
   readonly other: KvOperations
   /** Ends everything. */
   close(): Promise<void>
-}
-
-/** What the cases share; each takes keys of its own. */
-export interface ContractContext {
-  /** The store. */
-  store(): KvOperations
-  /** The same store, by another way. */
-  other(): KvOperations
-  /** A prefix that no other case has. */
-  prefix(): string
 }
 
 /**
@@ -54,20 +45,4 @@ export function kvContract(name: string, open: () => Promise<ContractStore>): vo
     scans(context)
     watches(context)
   })
-}
-
-/** Everything that an iteration gives. */
-export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}
-
-/** The keys of a scan, as text. */
-export async function keysOf(
-  items: AsyncIterable<{ keyText(): string }>,
-  without = '',
-): Promise<string[]> {
-  const entries = await collect(items)
-  return entries.map((entry) => entry.keyText().slice(without.length))
 }

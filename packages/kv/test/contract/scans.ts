@@ -1,8 +1,8 @@
 // Scans: every key once, in the order of bytes, over all shards and pages, in both directions.
 import { describe, expect, test } from 'vitest'
 import type { ScanOptions } from '../../src/index.ts'
-import { collect, keysOf } from './contract.ts'
-import type { ContractContext } from './contract.ts'
+import { collect, keysOf } from './context.ts'
+import type { ContractContext } from './context.ts'
 
 const NAMES = ['a', 'a\u0000', 'aa', 'ab', 'b', 'b/1', 'b/2', 'ba', '\u00e9', '\uffff', '\u{10000}']
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { kvLimits } from '../../src/index.ts'
 import type { Condition, TransactionOp } from '../../src/index.ts'
-import type { ContractContext } from './contract.ts'
+import type { ContractContext } from './context.ts'
 
 /** Registers the cases. */
 export function transactions(context: ContractContext): void {

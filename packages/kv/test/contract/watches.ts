@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { jsonCodec } from '../../src/index.ts'
 import type { KvEvent, KvOperations, WatchOptions, WatchToken } from '../../src/index.ts'
-import type { ContractContext } from './contract.ts'
+import type { ContractContext } from './context.ts'
 
 /** A watch that a case reads event by event. */
 class Watching {

@@ -135,6 +135,20 @@ describe('the state machine of a shard', () => {
     )
   })
 
+  test('keeps nothing of the memory that a command came in', () => {
+    const log = new Log()
+    const session = log.open()
+    const frame = Buffer.alloc(10_000)
+    const command = log.command(session, 1, [put('key', 'value')])
+    const payload = frame.subarray(100, 100 + command.length)
+    payload.set(command)
+    log.raw(payload)
+    const image = log.all()
+    frame.fill(0)
+    expect(log.all()).toEqual(image)
+    expect(text(log.all()[0]?.value as Uint8Array)).toBe('value')
+  })
+
   test('counts keys and bytes exactly', () => {
     fc.assert(
       fc.property(fc.array(transaction, { maxLength: 30 }), (transactions) => {

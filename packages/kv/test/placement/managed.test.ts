@@ -142,8 +142,10 @@ describe('a managed placement', () => {
     const client = await cluster.client(['client:a', 'client:b', 'client:d'])
     const stop = counting([client])
     await cluster.kill('c')
+    expect((await client.status()).shards.every((shard) => shard.underReplicated)).toBe(true)
     await client.admin.join('d')
     const placement = await until(client, (now) => settled(now) && load(now, 'c') === 0)
+    expect((await client.status()).shards.some((shard) => shard.underReplicated)).toBe(false)
     expect(placement.shards.every(({ voters }) => voters.join() === 'a,b,d')).toBe(true)
     await expectCounts(client, await stop())
     // It comes back as somebody who holds nothing, and takes nothing from anybody.
@@ -152,6 +154,61 @@ describe('a managed placement', () => {
     expect(await cluster.kv('c').put('back', 'again')).toMatchObject({
       version: expect.any(Number),
     })
+  })
+
+  test('a repair is given up when the host comes back before it was needed', async () => {
+    // Nothing is ever near enough to become a voter, so that the repair waits at its learner.
+    const kv = await open(1, { replaceAfterMs: 250, lagEntriesMax: -1 })
+    await cluster.start('d')
+    await cluster.kill('c')
+    await kv.admin.join('d')
+    await until(kv, ({ shards }) => shards.some(({ move }) => move?.dead === 'c'))
+    await cluster.start('c')
+    const { shards } = await until(kv, settled)
+    expect(shards).toEqual([{ epoch: 1, voters: ['a', 'b', 'c'] }])
+    for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 1)
+    const { learners } = (await kv.status()).shards[0] as { learners: readonly string[] }
+    expect(learners).toEqual([])
+  })
+
+  test('a watch survives the moves of all its replicas', async () => {
+    const kv = await open(1)
+    await cluster.start('d')
+    await cluster.start('e')
+    await kv.admin.pause()
+    for (const id of SPARE) await kv.admin.join(id)
+    const client = await cluster.client()
+    const seen: string[] = []
+    const stop = new AbortController()
+    let started = false
+    const watching = (async () => {
+      const watch = client.watch({ signal: stop.signal, onStart: () => (started = true) })
+      for await (const event of watch) {
+        seen.push(event.keyText())
+        if (event.keyText() === 'end') stop.abort()
+      }
+    })()
+    while (!started) await new Promise((resolve) => setTimeout(resolve, 1))
+    const put = async (round: number): Promise<void> => {
+      for (let n = 0; n < 20; n++) await client.put(`${round}/${n}`, 'v')
+    }
+    const moves = [
+      ['a', 'd'],
+      ['b', 'e'],
+      ['c', 'a'],
+    ] as const
+    for (const [round, [from, to]] of moves.entries()) {
+      await put(round)
+      await client.admin.move(0, from, to)
+      await put(round + 10)
+      await until(client, settled)
+    }
+    await client.put('end', 'v')
+    await watching
+    const wanted = [0, 10, 1, 11, 2, 12].flatMap((round) =>
+      Array.from({ length: 20 }, (_, n) => `${round}/${n}`),
+    )
+    expect(seen).toEqual([...wanted, 'end'])
   })
 
   test('moves go on when whoever leads them is killed at any point', async () => {
