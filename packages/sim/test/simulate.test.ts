@@ -17,7 +17,7 @@ import {
 import type { Fault } from './fixtures/toy.ts'
 import { toy } from './fixtures/toy.ts'
 
-const seeds = Number(process.env.SIM_SEEDS ?? 40)
+const seeds = Number(process.env.SIM_SEEDS ?? 25)
 
 function options(fault?: Fault): Omit<SimulateOptions, 'seed'> {
   return {

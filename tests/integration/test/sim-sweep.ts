@@ -12,7 +12,7 @@ export async function sweepOf(
   consensus: (random: Random) => ConsensusFactory,
   promises?: Promises,
 ): Promise<SweepResult> {
-  const seeds = Number(process.env.SIM_SEEDS ?? 40)
+  const seeds = Number(process.env.SIM_SEEDS ?? 25)
   const firstSeed = Number(process.env.SIM_FIRST_SEED ?? 1)
   const started = performance.now()
   const result = await sweep({

@@ -53,19 +53,20 @@ const early = (when: (effects: Effects) => boolean): Defect => ({
       : effects,
 })
 
-/** Tells the core that what a proposal wrote is durable before it is. */
-const hasty = (applies: (patient: Patient) => boolean): Defect => ({
+/** Tells the core that what a step wrote is durable before it is. */
+const hasty = (applies: (patient: Patient, effects: Effects, input: Input) => boolean): Defect => ({
   effects(effects, input, patient) {
     const { core, notes } = patient
-    if (input.type !== 'propose' || effects.persist === undefined || !applies(patient))
-      return effects
+    if (effects.persist === undefined || !applies(patient, effects, input)) return effects
     const { seq } = effects.persist
-    notes.set('told', seq)
     const more = core.step({ type: 'persisted', seq }, notes.get('now') as number)
+    // What this leads to cannot be written before what it follows from.
+    if (more.persist !== undefined) throw new TypeError('two batches in one step')
+    notes.set('told', seq)
     return {
       ...effects,
-      send: [...effects.send, ...more.send],
-      sendAfterPersist: [...effects.sendAfterPersist, ...more.sendAfterPersist],
+      send: [...effects.send, ...effects.sendAfterPersist, ...more.send, ...more.sendAfterPersist],
+      sendAfterPersist: [],
       apply: [...effects.apply, ...more.apply],
       statusChanged: effects.statusChanged || more.statusChanged,
     }
@@ -170,14 +171,18 @@ export const defects: Readonly<Record<string, Defect>> = {
         ? effects
         : { ...effects, apply: [...effects.apply, effects.apply[0] as Entry] },
   },
-  'votes before its vote is durable': early(
-    ({ persist }) => persist !== undefined && persist.append.length === 0,
+  'votes before its vote is durable': hasty(
+    (_patient, { persist }, { type }) => type === 'receive' && persist?.append.length === 0,
   ),
   'acknowledges before it is durable': early(
     ({ persist }) => persist !== undefined && persist.append.length > 0,
   ),
-  'counts its own write too early': hasty((patient) => sizeOf(patient) > 1),
-  'counts its own write too early when alone': hasty((patient) => sizeOf(patient) === 1),
+  'counts its own write too early': hasty(
+    (patient, _effects, { type }) => type === 'propose' && sizeOf(patient) > 1,
+  ),
+  'counts its own write too early when alone': hasty(
+    (patient, _effects, { type }) => type === 'propose' && sizeOf(patient) === 1,
+  ),
   'forgets its last entry': {
     init: (init) => ({ ...init, recovered: withoutLast(init.recovered) }),
   },
