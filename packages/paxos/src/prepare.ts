@@ -66,6 +66,7 @@ export function takeOver(r: PaxosState, transfer: boolean): void {
   const rank = r.membership.voters.indexOf(r.id)
   becomeFollower(r, ballotOf({ round, priority: r.options.priority, rank }), undefined)
   r.role = 'preparing'
+  r.asking = false
   r.transferring = transfer
   // This step's batch carries the promise to itself; it counts once that is durable.
   r.promiseSeq = r.seq + 1
@@ -99,7 +100,8 @@ export function tickPreparing(r: PaxosState): void {
   if (r.now >= r.prepareDeadline && r.fetch === undefined) {
     r.mark('paxos/prepare/gave-up')
     becomeFollower(r, r.promised, undefined)
-    becomeDiscontent(r)
+    // Whatever kept it from leading may do so again: somebody else gets the time to try.
+    r.actAt = r.now + r.options.electionTimeoutMs * (0.5 + r.reluctance)
     return
   }
   if (r.now < r.resendAt) return

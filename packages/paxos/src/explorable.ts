@@ -1,0 +1,205 @@
+// A second replica in the same state, and the state as canonical bytes: what an exploration of every
+// order of events branches with, and by what it knows a state again.
+import type { ByteWriter, ConsensusFactory } from '@quorate/core'
+import { PaxosCore } from './core.ts'
+import { paxos } from './index.ts'
+import type { PaxosMessage } from './messages.ts'
+import type { PaxosOptions } from './options.ts'
+import { resolveOptions } from './options.ts'
+import { PendingReads } from './pending-reads.ts'
+import type { Progress } from './progress.ts'
+import { recover } from './recover.ts'
+import { PaxosState, matchesOf, roundsOf } from './state.ts'
+
+/**
+ * {@link paxos}, with cores that an explorer can branch from.
+ *
+ * @param asks - whether replicas ask their neighbours before they prepare; where not, every order of
+ * duelling proposers is within reach of a few steps
+ */
+export function explorablePaxos(
+  options: PaxosOptions = {},
+  asks = true,
+): ConsensusFactory<PaxosMessage> {
+  const resolved = { ...resolveOptions(options), asks }
+  return { ...paxos(options), create: (init) => new ExplorablePaxosCore(recover(init, resolved)) }
+}
+
+class ExplorablePaxosCore extends PaxosCore {
+  /** An independent copy; the randomness is shared. */
+  clone(): ExplorablePaxosCore {
+    return new ExplorablePaxosCore(cloneState(this.r))
+  }
+
+  /** Writes all that the replica's future depends on, in a canonical form. */
+  fingerprint(writer: ByteWriter): void {
+    writeFingerprint(writer, this.r)
+  }
+}
+
+/**
+ * An independent copy; the randomness is shared, and so is the outbox, which is empty between steps.
+ * Copied field by field, because an exploration makes millions of them.
+ */
+function cloneState(r: PaxosState): PaxosState {
+  const copy = Object.create(PaxosState.prototype) as PaxosState
+  const peers = r.peers.length === 0 ? r.peers : r.peers.map((p) => p.clone())
+  return Object.assign(copy, r, {
+    log: r.log.clone(),
+    configs: r.configs.clone(),
+    matchOf: matchesOf(copy),
+    roundOf: roundsOf(copy),
+    peers,
+    progress: new Map(peers.map((p) => [p.id, p])),
+    promises: new Map(r.promises),
+    answers: new Map(r.answers),
+    starvedAt: new Map(r.starvedAt),
+    donations: new Map(r.donations),
+    applyInflight: r.applyInflight.clone(),
+    undecided: r.undecided.clone(),
+    rounds: [...r.rounds],
+    stamps: [...r.stamps],
+    reads: cloneReads(r.reads),
+    inspections: new Map(
+      [...r.inspections].map(([token, each]) => [token, { ...each, lengths: new Map(each.lengths) }]),
+    ),
+    adoption:
+      r.adoption === undefined ? undefined : { ...r.adoption, entries: [...r.adoption.entries] },
+    repair: r.repair === undefined ? undefined : { ...r.repair, entries: [...r.repair.entries] },
+    transfer: r.transfer === undefined ? undefined : { ...r.transfer },
+    change:
+      r.change === undefined
+        ? undefined
+        : { ...r.change, joiners: new Map(r.change.joiners) },
+  })
+}
+
+function cloneReads(reads: PendingReads): PendingReads {
+  const copy = new PendingReads()
+  copy.led = reads.led.map((read) => ({ ...read }))
+  for (const [token, read] of reads.forwarded) copy.forwarded.set(token, { ...read })
+  return copy
+}
+
+/**
+ * Writes all that the replica's future depends on. Of times, only what they decide; of what storage
+ * and driver hold anyway, nothing.
+ */
+function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
+  writer.text(`${r.role} ${r.leader ?? ''} ${r.grantedTo ?? ''}`)
+  for (const value of [
+    r.config,
+    r.configSeen,
+    r.promised,
+    r.accepted,
+    r.blankTo,
+    r.seen,
+    r.decided,
+    r.applying,
+    r.applied,
+    r.log.stableIndex,
+    r.log.windowFirst,
+    r.savedDecided,
+    r.leftoverFrom ?? 0,
+    r.seq - r.durableSeq,
+    Math.max(0, r.promiseSeq - r.durableSeq),
+    Math.max(0, r.acceptedSeq - r.durableSeq),
+    r.fetch?.snapshot.index ?? 0,
+    r.askRound,
+    r.patience,
+  ]) {
+    writer.varint(value)
+  }
+  writer.uint8(
+    flag(r.hibernating, 0) |
+      flag(r.transferring, 1) |
+      flag(r.now < r.silentUntil, 2) |
+      flag(r.now < r.grantedUntil, 3) |
+      flag(r.now < r.contentUntil, 4) |
+      flag(r.now >= r.actAt, 5) |
+      flag(r.now < r.leaseUntil, 6) |
+      flag(r.stalled, 7),
+  )
+  writer.uint8(
+    flag(r.asking, 0) |
+      flag(r.watching, 1) |
+      flag(r.now >= r.resendAt, 2) |
+      flag(r.now >= r.prepareDeadline, 3),
+  )
+  for (const run of r.log.runs()) {
+    writer.varint(run.from)
+    writer.varint(run.epoch)
+  }
+  writeUnderWay(writer, r)
+  writeReads(writer, r)
+  if (r.role === 'leader') writeLeader(writer, r)
+}
+
+function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
+  const { adoption, repair, change, transfer, pull } = r
+  for (const id of [...r.promises.keys()].sort()) {
+    const { accepted, length, decided, blank } = r.promises.get(id) as never
+    writer.text(`${id} ${accepted} ${length} ${decided} ${String(blank)}`)
+  }
+  for (const id of [...r.answers.keys()].sort()) {
+    const answer = r.answers.get(id)
+    writer.text(`${id} ${String(answer?.happy)} ${answer?.priority}`)
+  }
+  writer.text(
+    adoption === undefined
+      ? ''
+      : `${adoption.from} ${adoption.next} ${adoption.last} ${adoption.entries.length}`,
+  )
+  writer.text(repair === undefined ? '' : `${repair.first} ${repair.entries.length}`)
+  writer.text(change === undefined ? '' : `${change.id ?? ''} ${change.stage}`)
+  for (const [id, index] of change?.joiners ?? []) writer.text(`${id} ${index}`)
+  writer.text(transfer === undefined ? '' : `${transfer.to} ${String(transfer.told)}`)
+  writer.text(pull?.from ?? '')
+}
+
+function writeReads(writer: ByteWriter, r: PaxosState): void {
+  writer.varint(r.reads.led.length)
+  for (const { from, id, index, round } of r.reads.led) {
+    writer.text(`${from} ${id} ${index} ${round}`)
+  }
+  writer.varint(r.reads.forwarded.size)
+  for (const { id, token } of r.reads.forwarded.values()) writer.text(`${id} ${token}`)
+  for (const { id, lengths } of r.inspections.values()) {
+    writer.text(`${id} ${[...lengths].map((each) => each.join()).join(' ')}`)
+  }
+}
+
+function writeLeader(writer: ByteWriter, r: PaxosState): void {
+  writer.varint(r.adopted)
+  writer.varint(r.syncIndex)
+  writer.varint(r.round)
+  writer.varint(r.confirmedRound)
+  for (const p of r.peers) writeProgress(writer, r, p)
+}
+
+function writeProgress(writer: ByteWriter, r: PaxosState, p: Progress): void {
+  for (const value of [
+    p.match,
+    p.next,
+    p.inflight.count,
+    p.inflight.bytes,
+    p.told,
+    p.decided,
+    p.round,
+    p.state.length,
+  ]) {
+    writer.varint(value)
+  }
+  writer.uint8(
+    flag(p.inStep, 0) |
+      flag(p.blank, 1) |
+      flag(p.hibernating, 2) |
+      flag(p.reading > 0, 3) |
+      flag(r.now - p.movedAt >= r.options.heartbeatIntervalMs, 4) |
+      flag(r.now - p.heardAt < r.options.electionTimeoutMs, 5),
+  )
+}
+
+function flag(set: boolean, bit: number): number {
+  return set ? 1 << bit : 0
+}
