@@ -13,9 +13,12 @@ import { handleOffer } from './snapshot.ts'
 import type { RaftState } from './state.ts'
 import { handleTimeoutNow } from './transfer.ts'
 
+// No group gets here by itself; a term beyond would leave no room to campaign in.
+const TERM_MAX = 2 ** 53 - 2 ** 32
+
 /** Takes a message. */
 export function receive(r: RaftState, from: NodeId, m: RaftMessage): void {
-  if (from === r.id) return
+  if (from === r.id || m.term > TERM_MAX) return
   if (m.type === 'vote') {
     if (r.hibernating) stirred(r)
     if (m.term < r.term) rejectVote(r, from, m)

@@ -7,6 +7,8 @@ import type { SnapshotOffer } from './messages.ts'
 import type { Progress } from './progress.ts'
 import type { RaftState } from './state.ts'
 
+const INDEX_MAX = 2 ** 53 - 2 ** 32
+
 /** Tells a peer that what it needs exists only as a snapshot. */
 export function offerSnapshot(r: RaftState, p: Progress): void {
   const { snapshot } = r
@@ -30,6 +32,8 @@ export function reofferSnapshot(r: RaftState, p: Progress): void {
 /** Takes an offer of this term's leader. */
 export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void {
   const { index, epoch } = m.snapshot
+  // No leader holds an entry of a later term than its own, nor can a log go on without end.
+  if (epoch > m.term || index > INDEX_MAX) return
   if (index <= r.commitIndex) {
     r.mark('raft/snapshot/already-there')
     acknowledge(r, from, m.id, r.commitIndex)

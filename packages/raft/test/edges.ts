@@ -338,6 +338,37 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(change(4, ['a']).rejected).toEqual([])
   },
 
+  'a peer without its past confirms no leader and commits no entry'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0 } as const
+    bench.from('c', { ...reply, term: 1, id: 2, index: 1, blank: true })
+    expect(bench.core.status().commitIndex).toBe(0)
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1, blank: false })
+    expect(bench.core.status().commitIndex).toBe(1)
+    bench.step({ type: 'read', id: 1, mode: 'quorum' })
+    const beat = {
+      type: 'heartbeatReply',
+      term: 1,
+      round: 1,
+      stamp: 1,
+      priority: 1,
+      hibernating: false,
+      starved: [],
+    } as const
+    expect(bench.from('c', { ...beat, blank: true }).reads).toEqual([])
+    expect(bench.from('b', { ...beat, blank: false }).reads).toEqual([{ id: 1, index: 1 }])
+    // With that round confirmed by another, and all that the leader held then, it is vouched for.
+    bench.now = bench.core.wakeAt
+    const { send } = bench.step({ type: 'tick' })
+    expect(send.find(({ to }) => to === 'c')?.message).toMatchObject({ vouch: true })
+    expect(send.find(({ to }) => to === 'b')?.message).toMatchObject({ vouch: false })
+    // An answer to an earlier round says nothing of now.
+    bench.from('c', { ...beat, stamp: 2, blank: false })
+    bench.step({ type: 'read', id: 2, mode: 'quorum' })
+    expect(bench.from('c', { ...beat, round: 0, blank: false }).reads).toEqual([])
+  },
+
   'joint consensus is left only once it is committed itself'({ tracer }) {
     const bench = new Bench(tracer)
     bench.lead()
