@@ -30,9 +30,11 @@ await build({
   external: [
     '@subspace/jump-consistent-hash',
     '@quorate/playground',
+    'classic-level',
     'consistent-hash',
     'effect',
     'hashring',
+    'lmdb',
     'node-hashring',
     'ws',
   ],
