@@ -162,6 +162,26 @@ describe('under faults', () => {
     expect((await client.get('k', { consistency: 'local' }))?.text()).toBe('before')
   })
 
+  test('a host whose disk has failed is left, and clients go on', async () => {
+    let failing: string | undefined
+    const fault = (host: string): 'STORAGE_FAILED' | undefined =>
+      host === failing ? 'STORAGE_FAILED' : undefined
+    cluster = await testCluster({ shards: 3, seed, fault })
+    const clients = [await cluster.client(), await cluster.client()]
+    const load = new Load(clients, 8)
+    await load.more(50)
+    failing = await cluster.leader(0)
+    const failed: number[] = []
+    cluster.kv(failing).on('replicaFailed', ({ shard }) => failed.push(shard))
+    await load.more(200)
+    await load.stop()
+    for (const client of clients) await expectExactlyOnce(load, client)
+    expect(failed.length).toBeGreaterThan(0)
+    const { shards } = await (clients[0] as KvOperations).status()
+    expect(shards.filter(({ underReplicated }) => underReplicated).length).toBe(failed.length)
+    await expect(cluster.kv(failing).put('through', 'it')).resolves.toBeDefined()
+  })
+
   test('an abort ends a call at once, with what is known of it', async () => {
     cluster = await testCluster({ shards: 1, seed })
     const kv = cluster.kv('a')

@@ -151,7 +151,8 @@ export class Keeper {
   #isAsWanted(): boolean {
     const { store } = this.#context
     return [...this.#placement.shards.keys()].every(
-      (shard) => this.#wants(shard) === (store.replica(shard) !== undefined),
+      (shard) =>
+        this.#wants(shard) === (store.replica(shard) !== undefined || store.hasFailed(shard)),
     )
   }
 
@@ -164,7 +165,7 @@ export class Keeper {
     for (const shard of this.#placement.shards.keys()) {
       if (this.#closed) return
       try {
-        const has = store.replica(shard) !== undefined
+        const has = store.replica(shard) !== undefined || store.hasFailed(shard)
         if (this.#wants(shard) && !has) await this.#begin(shard)
         if (!this.#wants(shard) && has) await this.#end(shard)
       } catch (error) {

@@ -194,6 +194,7 @@ class EmbeddedKv extends Operations<Uint8Array | string, Uint8Array> implements 
 
   async #close(options?: AbortOptions): Promise<void> {
     this.#lifecycle = 'closing'
+    this.#store.router.close()
     await this.#managed?.stop()
     const replicas = this.#store.replicas()
     this.#store.close()

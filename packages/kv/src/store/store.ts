@@ -61,6 +61,8 @@ export class Store {
   /** Most bytes of one command. */
   readonly commandBytesMax: number
   readonly #shards = new Map<ShardId, ShardReplica>()
+  /** The shards whose replica here has stopped for good. */
+  readonly #failed = new Set<ShardId>()
   readonly #addresses = new Map<NodeId, string>()
   #hosts: readonly NodeId[]
   readonly #logTime: ReturnType<typeof logTime>
@@ -112,6 +114,11 @@ export class Store {
     return this.#shards.get(shard)
   }
 
+  /** Whether this host's replica of a shard has stopped for good. */
+  hasFailed(shard: ShardId): boolean {
+    return this.#failed.has(shard)
+  }
+
   /** Takes a replica into service. */
   add(shard: ShardId, replica: Replica, machine: ShardMachine): void {
     const { clock } = this.host
@@ -130,7 +137,12 @@ export class Store {
         this.#believe(shard, leader)
         this.events.emit('leadership', { shard, leader, term: epoch })
       }),
-      replica.on('failed', (error) => this.events.emit('replicaFailed', { shard, error })),
+      replica.on('failed', (error) => {
+        // Whoever asks is sent on to the others, as if this host never had one.
+        this.#failed.add(shard)
+        this.remove(shard)
+        this.events.emit('replicaFailed', { shard, error })
+      }),
       machine.onApplied(() => {
         this.events.emit('applied', { shard, revision: machine.revision })
       }),

@@ -7,7 +7,7 @@ import { hashRing } from '@quorate/ring'
 import { createHost } from '@quorate/runtime'
 import type { Host } from '@quorate/runtime'
 import { memoryDisk, memoryStorage } from '@quorate/storage-memory'
-import type { MemoryDisk } from '@quorate/storage-memory'
+import type { MemoryDisk, MemoryStorageOptions } from '@quorate/storage-memory'
 import { memoryNetwork } from '@quorate/transport-memory'
 import type { MemoryNetwork } from '@quorate/transport-memory'
 import { connect, createKv, serveKv } from '../../src/index.ts'
@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly replicas?: number
   readonly seed?: number
   readonly kv?: Partial<KvOptions>
+  /** Asked before each operation of a host's storage whether it fails. */
+  readonly fault?: (host: string) => ReturnType<NonNullable<MemoryStorageOptions['fault']>>
 }
 
 /** One host with everything on it. */
@@ -80,7 +82,7 @@ class Cluster implements TestCluster {
     const host = await createHost({
       id,
       transport: this.network.transport() as Transport,
-      storage: memoryStorage({ disk }),
+      storage: memoryStorage({ disk, fault: () => this.#options.fault?.(id) }),
       random: createRandom(seed).fork(`${id}/${this.#starts++}`),
     })
     for (const other of [...this.ids, ...(this.#options.spare ?? [])]) {
@@ -100,11 +102,12 @@ class Cluster implements TestCluster {
   }
 
   async kill(id: string): Promise<void> {
-    const { host, server } = this.hosts.get(id) as TestHost
+    const { host, kv, server } = this.hosts.get(id) as TestHost
     this.hosts.delete(id)
     this.network.cut(id)
     this.#disks.get(id)?.crash()
     await Promise.allSettled([server.close(), host.close({ signal: AbortSignal.abort() })])
+    await kv.close().catch(() => {})
     this.network.heal(id)
   }
 
