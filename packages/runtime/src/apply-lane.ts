@@ -146,6 +146,8 @@ export class ApplyLane {
       this.#fail(error)
     } finally {
       this.#pumping = false
+      // Gives back the memory that the queue had: most lanes are idle most of the time.
+      if (this.#queue.length === 0) this.#queue.length = 0
     }
   }
 

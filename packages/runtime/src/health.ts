@@ -12,12 +12,14 @@ export function healthOf(
   spaceLow: boolean,
   replicas: Iterable<HostedReplica>,
 ): HostHealth {
+  if (status !== 'open') {
+    return { status: 'failed', reasons: [{ code: 'NOT_OPEN', message: `the host is ${status}` }] }
+  }
   const reasons: HealthReason[] = []
-  let failed = status !== 'open'
+  let failed = false
   const add = (reason: HealthReason): void => {
     if (reasons.length < REASONS_MAX) reasons.push(reason)
   }
-  if (status !== 'open') add({ code: 'NOT_OPEN', message: `the host is ${status}` })
   if (draining) add({ code: 'DRAINING', message: 'the host is about to leave' })
   if (spaceLow) add({ code: 'SPACE_LOW', message: 'the disk is nearly full' })
   for (const replica of replicas) {

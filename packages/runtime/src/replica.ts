@@ -388,7 +388,7 @@ export class RunningReplica
       this.#send(gate.envelopes)
       opened++
     }
-    if (opened > 0) this.#gates.splice(0, opened)
+    if (opened > 0) this.#gates = this.#gates.slice(opened)
     this.#apply.durable(seq)
     this.#drive({ type: 'persisted', seq })
   }

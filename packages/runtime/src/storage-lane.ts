@@ -68,7 +68,8 @@ export class StorageLane {
   #onWritten(seq: number): void {
     if (this.#closed || seq <= this.#writtenSeq) return
     this.#writtenSeq = seq
-    this.#unfinished = this.#unfinished.filter((batch) => batch.seq > seq)
+    const first = this.#unfinished.findIndex((batch) => batch.seq > seq)
+    this.#unfinished = first < 0 ? [] : this.#unfinished.slice(first)
     if (this.#full && seq >= this.#refusedSeq) {
       this.#full = false
       this.#handlers.onFull(false)
