@@ -163,7 +163,7 @@ describe('under faults', () => {
   })
 
   test('a host whose disk has failed is left, and clients go on', async () => {
-    let failing: string | undefined
+    let failing = 'nobody'
     const fault = (host: string): 'STORAGE_FAILED' | undefined =>
       host === failing ? 'STORAGE_FAILED' : undefined
     cluster = await testCluster({ shards: 3, seed, fault })
