@@ -177,7 +177,7 @@ export function pick<T>(random: Random, from: readonly T[]): T {
 }
 
 /** All of them in another order. */
-export function shuffled<T>(random: Random, from: readonly T[]): readonly T[] {
+function shuffled<T>(random: Random, from: readonly T[]): readonly T[] {
   const order = [...from]
   for (let at = order.length - 1; at > 0; at--) {
     const other = random.below(at + 1)

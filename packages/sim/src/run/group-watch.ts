@@ -17,7 +17,7 @@ import { decode, equalBytes, membershipCodec } from '@quorate/core'
 import type { FullPromises } from '../model/history.ts'
 import { History } from '../model/history.ts'
 import type { LogImage } from '../model/log-image.ts'
-import { InvariantViolation, hold } from '../model/violation.ts'
+import { hold } from '../model/violation.ts'
 import type { SimDisk } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
 import type { CoreWatcher } from './watched-core.ts'
@@ -251,9 +251,4 @@ export class GroupWatch {
       }
     }
   }
-}
-
-/** A state machine, client or host did what nothing in the model explains. */
-export function unexplained(what: string): InvariantViolation {
-  return new InvariantViolation('call-outcome', what)
 }

@@ -15,8 +15,7 @@ import { QuorateError, crc32c, snapshotId } from '@quorate/core'
 import { hold } from '../model/violation.ts'
 import type { DiskGroup } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
-import type { StorageQueue } from './storage.ts'
-import { checkRange } from './storage.ts'
+import type { StorageQueue } from './storage-queue.ts'
 
 const CHUNK_BYTES = 4_096
 
@@ -178,5 +177,15 @@ class SimSnapshotWriter implements SnapshotWriter {
       else this.#group.unfinished.delete(id)
     }
     return Promise.resolve()
+  }
+}
+
+/** Checks the range of a read against what a log holds. */
+function checkRange(range: EntryRange, firstIndex: number, lastIndex: number): void {
+  if (range.first < firstIndex) {
+    throw new QuorateError('COMPACTED', `${range.first} is no longer in the log, ${firstIndex} is`)
+  }
+  if (range.last > lastIndex || range.last < range.first) {
+    throw new QuorateError('INVALID_ARGUMENT', `${range.first} to ${range.last} of ${lastIndex}`)
   }
 }

@@ -15,7 +15,7 @@ import { InvariantViolation } from '../model/violation.ts'
 import { Clients, PROBE } from './clients.ts'
 import type { DiskWatcher } from './disk.ts'
 import { SimDisk } from './disk.ts'
-import type { Fault, FaultKind } from './faults.ts'
+import type { FaultKind } from './faults.ts'
 import { GroupWatch } from './group-watch.ts'
 import { HostOscillator } from './host-clock.ts'
 import { WatchedMachine } from './machine.ts'
@@ -431,11 +431,6 @@ class Simulation {
       recording: this.#recorder?.finish(this.#setup.hosts, failure),
     }
   }
-}
-
-/** The plan of a run, as it can be given back to run exactly it. */
-export function planOf(result: SimulationResult): readonly Fault[] {
-  return result.setup.plan
 }
 
 function votersOf(entries: readonly Entry[]): (readonly NodeId[])[] {

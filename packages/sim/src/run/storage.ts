@@ -1,7 +1,6 @@
 // The storage of one start of a simulated host, over the disk that outlives it. All groups share one
 // queue: what waits when a write ends is made durable together by the next.
 import type {
-  EntryRange,
   GroupAlgorithm,
   GroupId,
   HostStorage,
@@ -14,27 +13,12 @@ import type { DiskWrite, SimDisk } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
 import type { HostScope } from './host-clock.ts'
 import { SimLog } from './sim-log.ts'
+import type { StorageQueue } from './storage-queue.ts'
 import type { Timeline } from './timeline.ts'
 
 interface QueuedWrite extends DiskWrite {
   resolve(): void
   reject(error: QuorateError): void
-}
-
-/** What the logs of one storage share. */
-export interface StorageQueue {
-  /** The disk. */
-  readonly disk: SimDisk
-  /** Makes a batch durable. */
-  enqueue(write: DiskWrite): Promise<void>
-  /** Waits as long as a read takes. */
-  readPause(): Promise<void>
-  /** Waits as long as a write takes. */
-  writePause(): Promise<void>
-  /** Ends the run: a promise was broken. */
-  broken(error: unknown): void
-  /** The error of every later write, once one has failed. */
-  readonly poison: QuorateError | undefined
 }
 
 /** The storage of one start. */
@@ -174,15 +158,5 @@ export class SimStorage implements HostStorage, StorageQueue {
     this.#scope.enter(() => {
       for (const { reject } of failed) reject(error)
     })
-  }
-}
-
-/** Checks the range of a read against what a log holds. */
-export function checkRange(range: EntryRange, firstIndex: number, lastIndex: number): void {
-  if (range.first < firstIndex) {
-    throw new QuorateError('COMPACTED', `${range.first} is no longer in the log, ${firstIndex} is`)
-  }
-  if (range.last > lastIndex || range.last < range.first) {
-    throw new QuorateError('INVALID_ARGUMENT', `${range.first} to ${range.last} of ${lastIndex}`)
   }
 }

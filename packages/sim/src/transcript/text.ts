@@ -79,7 +79,7 @@ function batchText<M>(batch: WriteBatch, format: TranscriptFormat<M>): string {
 }
 
 /** An entry: index, epoch, kind and content. */
-export function entryText(entry: Entry): string {
+function entryText(entry: Entry): string {
   const at = `${entry.index}/${entry.epoch}`
   if (entry.kind === 'noop') return `${at} noop`
   if (entry.kind === 'membership') {
@@ -117,7 +117,7 @@ export function imageLines(image: LogImage, durableTo: number): string[] {
 }
 
 /** Printable ASCII as it is, anything else in hexadecimal. */
-export function payloadText(payload: Uint8Array): string {
+function payloadText(payload: Uint8Array): string {
   if (payload.every((byte) => byte >= 0x20 && byte < 0x7f)) return String.fromCharCode(...payload)
   return [...payload].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
