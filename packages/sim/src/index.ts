@@ -13,9 +13,15 @@ export type {
   FlightMessage,
   MessageFilter,
 } from './model/core-cluster.ts'
-export type { CallRecord } from './model/calls.ts'
-export type { ExplorableCore } from './model/replica-model.ts'
-export type { Promises } from './model/history.ts'
+export type { CallRecord, Calls } from './model/calls.ts'
+export type {
+  ExplorableCore,
+  GroupContext,
+  ReplicaModel,
+  ReplicaSink,
+} from './model/replica-model.ts'
+export type { FullPromises, History, Promises } from './model/history.ts'
+export type { Hash64 } from './model/hash.ts'
 export type { LogImage } from './model/log-image.ts'
 export { runTranscript } from './transcript/run.ts'
 export type { TranscriptOptions } from './transcript/run.ts'

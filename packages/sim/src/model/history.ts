@@ -27,17 +27,16 @@ export interface Promises {
   readonly commitQuorum?: ((voters: number) => number) | undefined
 }
 
-/** The promises of an algorithm that names nothing else. */
-export const defaultPromises: Required<{ [K in keyof Promises]: NonNullable<Promises[K]> }> =
-  Object.freeze({
-    leaderPerEpoch: true,
-    epochsAgree: true,
-    leaderComplete: true,
-    commitQuorum: majority,
-  })
-
 /** {@link Promises} with every default filled in. */
-export type FullPromises = typeof defaultPromises
+export type FullPromises = { readonly [K in keyof Promises]-?: NonNullable<Promises[K]> }
+
+/** The promises of an algorithm that names nothing else. */
+export const defaultPromises: FullPromises = Object.freeze({
+  leaderPerEpoch: true,
+  epochsAgree: true,
+  leaderComplete: true,
+  commitQuorum: majority,
+})
 
 /** Where one membership begins to be in force in the committed log. */
 interface MembershipAt {
