@@ -172,7 +172,7 @@ export class RunningReplica
       this.#context.meters.proposals.add('no_space')
       throw new Failure(
         'NO_SPACE',
-        'the disk of this host is full or nearly so; free space, then try again',
+        `the disk of host ${this.id} is full or nearly so; free space, then try again`,
       )
     }
     if (this.#draining && this.#role === 'leader') {

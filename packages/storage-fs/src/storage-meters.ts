@@ -56,18 +56,14 @@ export class StorageMeters {
     this.#batch.record(writes)
     this.#bytes.add(bytes)
     if (syncMs > SLOW_SYNC_MS) this.#context.logger.warn({ syncMs }, 'a sync of the log took long')
-    if (this.#timer === undefined && !this.#closed) {
-      this.#timer = this.#context.clock.setTimer(SPACE_INTERVAL_MS, () => {
-        this.#timer = undefined
-        this.measureSpace()
-      })
-    }
+    this.#measureSoon()
   }
 
   /** Whether the disk had room for another segment when one was wanted. */
   setRoom(enough: boolean): void {
     if (this.#room && !enough) this.#context.logger.error({}, 'the disk is full')
     this.#room = enough
+    if (!enough) this.#measureSoon()
   }
 
   /** Looks at how much room there is. */
@@ -79,9 +75,21 @@ export class StorageMeters {
       const low = freeBytes < this.#lowWaterBytes
       if (low && !this.#low) this.#context.logger.warn({ freeBytes }, 'the disk is nearly full')
       this.#low = low
+      // Whether a segment fits is seen when the next one is wanted: by then it may.
+      if (!low) this.#room = true
     } catch (error) {
       this.#context.logger.warn({ error }, 'the free space cannot be measured')
     }
+    // While writes are refused there is no sync that would make anybody look again.
+    if (this.spaceLow) this.#measureSoon()
+  }
+
+  #measureSoon(): void {
+    if (this.#timer !== undefined || this.#closed) return
+    this.#timer = this.#context.clock.setTimer(SPACE_INTERVAL_MS, () => {
+      this.#timer = undefined
+      this.measureSpace()
+    })
   }
 
   /** Ends its timer. */
