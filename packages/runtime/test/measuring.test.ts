@@ -165,7 +165,7 @@ describe('log lines', () => {
     await host.close()
     expect(lines.length).toBeGreaterThan(1)
     const text = JSON.stringify(lines, (_, value: unknown) =>
-      value instanceof Error ? { ...value, message: value.message, cause: value.cause } : value,
+      value instanceof Error ? [value.name, value.message, value.cause] : value,
     )
     expect(text).toContain('a replica has stopped')
     expect(text).not.toContain(secret)

@@ -66,7 +66,7 @@ describe('a typed state machine', () => {
 
   it('keeps its state in a snapshot', async () => {
     const { machine } = counter()
-    machine.apply([{ index: 1, payload: encode(number, 7) }])
+    await machine.apply([{ index: 1, payload: encode(number, 7) }])
     const copy = counter().machine
     async function* chunks(): AsyncIterable<Uint8Array> {
       yield* machine.snapshot() as Iterable<Uint8Array>

@@ -31,49 +31,53 @@ export function hasEtcd(): boolean {
 
 const MEMBERS = [0, 1, 2]
 
+/** Where a member takes clients. */
+export function etcdClientUrl(port: number, member: number): string {
+  return `http://127.0.0.1:${port + member}`
+}
+
+/** Starts one member of a cluster of three, or starts it again on its data. */
+export function spawnEtcd(
+  directory: string,
+  port: number,
+  member: number,
+  flags: readonly string[] = [],
+): ChildProcess {
+  const peer = (of: number): string => `http://127.0.0.1:${port + 10 + of}`
+  const client = etcdClientUrl(port, member)
+  const cluster = MEMBERS.map((of) => `m${of}=${peer(of)}`).join(',')
+  const options = {
+    name: `m${member}`,
+    'data-dir': join(directory, `m${member}`),
+    'log-level': 'error',
+    'listen-client-urls': client,
+    'advertise-client-urls': client,
+    'listen-peer-urls': peer(member),
+    'initial-advertise-peer-urls': peer(member),
+    'initial-cluster': cluster,
+    'initial-cluster-state': 'new',
+  }
+  const set = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+  return spawn('etcd', [...set, ...flags], { stdio: 'ignore' })
+}
+
+/** Its version, for a table. */
+export function etcdVersion(): string {
+  const [first = ''] = execFileSync('etcd', ['--version'], { encoding: 'utf8' }).split('\n')
+  return first.replace('etcd Version: ', '')
+}
+
 /** Starts a cluster with its data below `directory`, ports from `port`. */
 export async function startEtcd(directory: string, port: number): Promise<MeasuredStore> {
-  const client = (member: number): string => `http://127.0.0.1:${port + member}`
-  const peer = (member: number): string => `http://127.0.0.1:${port + 10 + member}`
-  const cluster = MEMBERS.map((member) => `m${member}=${peer(member)}`).join(',')
-  const children = MEMBERS.map((member) =>
-    spawn(
-      'etcd',
-      [
-        '--name',
-        `m${member}`,
-        '--data-dir',
-        join(directory, `m${member}`),
-        '--log-level',
-        'error',
-        '--listen-client-urls',
-        client(member),
-        '--advertise-client-urls',
-        client(member),
-        '--listen-peer-urls',
-        peer(member),
-        '--initial-advertise-peer-urls',
-        peer(member),
-        '--initial-cluster',
-        cluster,
-        '--initial-cluster-state',
-        'new',
-      ],
-      { stdio: 'ignore' },
-    ),
-  )
+  const children = MEMBERS.map((member) => spawnEtcd(directory, port, member))
   const stopAll = (): Promise<void> => stopChildren(children)
   try {
-    const leader = await findLeader(MEMBERS.map(client))
+    const leader = await findEtcdLeader(MEMBERS.map((member) => etcdClientUrl(port, member)))
     const session = connect(leader)
     session.setMaxListeners(0)
     await once(session, 'connect')
-    const version =
-      execFileSync('etcd', ['--version'], { encoding: 'utf8' })
-        .split('\n')[0]
-        ?.replace('etcd Version: ', '') ?? ''
     return {
-      name: `etcd ${version}`,
+      name: `etcd ${etcdVersion()}`,
       put: (key, value) => grpcPut(session, key, value),
       async stop() {
         session.destroy()
@@ -86,7 +90,8 @@ export async function startEtcd(directory: string, port: number): Promise<Measur
   }
 }
 
-async function findLeader(endpoints: readonly string[]): Promise<string> {
+/** The client address of the member that leads. */
+export async function findEtcdLeader(endpoints: readonly string[]): Promise<string> {
   for (let attempt = 0; attempt < 100; attempt++) {
     try {
       const output = execFileSync(
@@ -113,7 +118,11 @@ async function findLeader(endpoints: readonly string[]): Promise<string> {
 }
 
 /** `etcdserverpb.KV/Put` with a PutRequest of key (field 1) and value (field 2). */
-function grpcPut(session: ClientHttp2Session, key: string, value: Uint8Array): Promise<void> {
+export function grpcPut(
+  session: ClientHttp2Session,
+  key: string,
+  value: Uint8Array,
+): Promise<void> {
   const message = Buffer.concat([field(1, Buffer.from(key)), field(2, value)])
   const prefix = Buffer.alloc(5)
   prefix.writeUInt32BE(message.length, 1)
