@@ -98,6 +98,34 @@ describe('a managed placement', () => {
     ])
   })
 
+  test('a host that has lost a shard never founds it anew', async () => {
+    const seen: string[] = []
+    const managed = { intervalMs: 30, balanceLeaders: false }
+    cluster = await testCluster({
+      shards: 1,
+      spare: SPARE,
+      kv: { managed },
+      onReplica: (host, event) => void (host === 'a' && seen.push(event)),
+    })
+    const client = await cluster.client()
+    await cluster.start('d')
+    await client.admin.pause()
+    await client.admin.join('d')
+    await client.put('k', 'v')
+    await client.admin.move(0, 'a', 'd')
+    await until(client, settled)
+    await asMapped('a', 1)
+    // The map that a host starts from must know of the move before the data that knew of it is gone.
+    expect(seen).toEqual(['found kv-map', 'found kv-0', 'taken kv-map', 'drop kv-0'])
+    await cluster.kill('a')
+    await cluster.start('a')
+    await client.admin.move(0, 'd', 'a')
+    await until(client, settled)
+    await asMapped('a', 1)
+    expect(seen.slice(4, 6)).toEqual(['found kv-map', 'join kv-0'])
+    expect((await cluster.kv('a').get('k', { consistency: 'local' }))?.text()).toBe('v')
+  })
+
   test('refuses what was planned against something older, and moves to where it cannot', async () => {
     const kv = await open(2)
     await kv.admin.pause()

@@ -138,6 +138,17 @@ describe('the planner', () => {
     expect(plan.filter(({ to }) => to.includes('new'))).toHaveLength(2)
   })
 
+  test('counts moves under way as done', () => {
+    const all = { ...options, movesPerHostMax: 100 }
+    let placement = withState(placed(40, names(4)), 'new', 'active')
+    const plan = planMoves(placement, all)
+    expect(plan).toHaveLength(24)
+    for (const [at, { shard, epoch, to, reason }] of plan.entries()) {
+      placement = must(changed(placement, { type: 'plan', shard, epoch, to, reason }, at + 2))
+    }
+    expect(planMoves(placement, all)).toEqual([])
+  })
+
   test('gives a cordoned host nothing and takes nothing from it', () => {
     const cordoned = withState(withState(placed(12, names(4)), 'h0', 'cordoned'), 'new', 'cordoned')
     expect(planMoves(cordoned, options)).toEqual([])

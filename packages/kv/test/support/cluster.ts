@@ -5,7 +5,7 @@ import { createRandom } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
 import { createHost } from '@quorate/runtime'
-import type { Host } from '@quorate/runtime'
+import type { Host, ReplicaOptions } from '@quorate/runtime'
 import { memoryDisk, memoryStorage } from '@quorate/storage-memory'
 import type { MemoryDisk, MemoryStorageOptions } from '@quorate/storage-memory'
 import { memoryNetwork } from '@quorate/transport-memory'
@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly replicas?: number
   readonly seed?: number
   readonly kv?: Partial<KvOptions>
+  /** Told of what hosts do with replicas, in order. */
+  readonly onReplica?: (host: string, event: string) => void
   /** Asked before each operation of a host's storage whether it fails. */
   readonly fault?: (host: string) => ReturnType<NonNullable<MemoryStorageOptions['fault']>>
 }
@@ -89,7 +91,7 @@ class Cluster implements TestCluster {
       if (other !== id) host.setPeer(other, `memory:${other}`)
     }
     const kv = await createKv({
-      host,
+      host: this.#watched(id, host),
       consensus: raft({ electionTimeoutMs: 150, heartbeatIntervalMs: 25 }),
       partitioner: hashRing({ members: this.ids, shards, replicas }),
       ...this.#options.kv,
@@ -99,6 +101,31 @@ class Cluster implements TestCluster {
     const started = { host, kv, server }
     this.hosts.set(id, started)
     return started
+  }
+
+  #watched(id: string, host: Host): Host {
+    const { onReplica } = this.#options
+    if (onReplica === undefined) return host
+    return new Proxy(host, {
+      get(target, name) {
+        if (name === 'createReplica') {
+          return async (options: ReplicaOptions) => {
+            onReplica(id, `${options.members === undefined ? 'join' : 'found'} ${options.group}`)
+            const replica = await target.createReplica(options)
+            replica.on('snapshot', ({ cause }) => onReplica(id, `${cause} ${options.group}`))
+            return replica
+          }
+        }
+        if (name === 'dropReplica') {
+          return (group: string) => {
+            onReplica(id, `drop ${group}`)
+            return target.dropReplica(group)
+          }
+        }
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
   }
 
   async kill(id: string): Promise<void> {
