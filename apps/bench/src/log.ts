@@ -113,7 +113,9 @@ async function lmdb(size: number): Promise<number> {
   })
   let index = 0
   const result = await rate(size, async () => {
-    for (let count = 0; count < size; count++) void db.put(++index, PAYLOAD)
+    const writes: Promise<boolean>[] = []
+    for (let count = 0; count < size; count++) writes.push(db.put(++index, PAYLOAD))
+    await Promise.all(writes)
     await db.flushed
   })
   await db.close()

@@ -26,5 +26,6 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   say(isQuorateError(error) ? error.code : String(error))
-  process.exitCode = 74
+  // Its storage is still open, and would keep the process alive.
+  process.exit(74)
 })
