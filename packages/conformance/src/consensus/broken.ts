@@ -92,6 +92,7 @@ const FAILS: readonly (readonly [string, string, 'only'?])[] = [
   ],
   ['adds nobody', 'a voter is added, catches up, and counts', 'only'],
   ['removes nobody', 'a voter is removed, also the leader, and the rest goes on', 'only'],
+  ['replaces no lone voter', 'a lone voter is replaced by others, and stays as a learner', 'only'],
   ['replaces nobody', 'all voters are replaced at once', 'only'],
   [
     'changes any version',

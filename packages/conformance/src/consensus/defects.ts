@@ -283,7 +283,8 @@ export const defects: Readonly<Record<string, Defect>> = {
     input: (input, { core }) =>
       input.type === 'changeMembership' &&
       input.expectedVersion === undefined &&
-      input.target.voters.length > core.status().membership.voters.length
+      input.target.voters.length > core.status().membership.voters.length &&
+      replacesAll(input, core) === 0
         ? undefined
         : input,
   },
@@ -294,12 +295,11 @@ export const defects: Readonly<Record<string, Defect>> = {
         ? undefined
         : input,
   },
+  'replaces no lone voter': {
+    input: (input, { core }) => (replacesAll(input, core) === 1 ? undefined : input),
+  },
   'replaces nobody': {
-    input: (input, { core }) =>
-      input.type === 'changeMembership' &&
-      !input.target.voters.some((id) => core.status().membership.voters.includes(id))
-        ? undefined
-        : input,
+    input: (input, { core }) => (replacesAll(input, core) > 1 ? undefined : input),
   },
   'changes any version': {
     input: (input) =>
@@ -320,6 +320,13 @@ let heard: unknown
 
 function unaddressed({ init, notes }: Patient): boolean {
   return init.bootstrap === undefined && notes.get('addressed') !== true
+}
+
+/** How many voters a change replaces, all of them; 0 for any other input. */
+function replacesAll(input: Input, core: ConsensusCore): number {
+  if (input.type !== 'changeMembership') return 0
+  const { voters } = core.status().membership
+  return input.target.voters.some((id) => voters.includes(id)) ? 0 : voters.length
 }
 
 function allVote(membership: Membership): Membership {

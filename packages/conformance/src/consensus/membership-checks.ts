@@ -73,6 +73,18 @@ export const membershipChecks: readonly ConsensusCheck[] = [
     },
   },
   {
+    name: 'a lone voter is replaced by others, and stays as a learner',
+    needs: 'membership',
+    run(harness) {
+      const group = groupOf(harness, { voters: ['a'] })
+      applied(group, elected(group), ['x'])
+      for (const id of ['b', 'c']) group.join(id)
+      changed(group, { voters: ['b', 'c'], learners: ['a'] })
+      applied(group, elected(group, ['b', 'c']), ['y'])
+      until(group, 'the former voter does not follow', () => level(group))
+    },
+  },
+  {
     name: 'a change against another version than the one in force is refused',
     needs: 'membership',
     run(harness) {
