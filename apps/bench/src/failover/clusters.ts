@@ -73,9 +73,19 @@ export function etcdCluster(
             return session
           }),
       )
+      const underWay = new Set<Promise<void>>()
+      const track = (put: Promise<void>): Promise<void> => {
+        const settled = put.catch(() => undefined).finally(() => void underWay.delete(settled))
+        underWay.add(settled)
+        return put
+      }
       return {
-        put: (key) => Promise.any(sessions.map((session) => grpcPut(session, key, VALUE))),
-        close: async () => sessions.forEach((session) => session.destroy()),
+        put: (key) => Promise.any(sessions.map((session) => track(grpcPut(session, key, VALUE)))),
+        async close() {
+          // The server ends those that it had forwarded to the dead leader after some seconds.
+          await Promise.all(underWay)
+          for (const session of sessions) session.close()
+        },
       }
     },
     stop: () => stopChildren(children),
