@@ -27,7 +27,6 @@ beforeEach(async () => {
     const payload = new Uint8Array(100).fill(index)
     await log.write({ seq: index, append: [{ index, epoch: 1, kind: 'command', payload }] })
   }
-  await expect(verifyStore(directory)).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
   await storage.close()
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
@@ -37,6 +36,13 @@ async function entries(): Promise<DumpedRecord[]> {
   await dumpStore(directory, (record) => records.push(record))
   return records.filter(({ type }) => type === 'entry')
 }
+
+it('leaves a store alone that a process uses', async () => {
+  const storage = fsStorage(directory)
+  await storage.open(context)
+  await expect(verifyStore(directory)).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
+  await storage.close()
+})
 
 it('finds nothing wrong with a store in order', async () => {
   const report = await verifyStore(directory)
