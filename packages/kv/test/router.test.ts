@@ -357,6 +357,30 @@ describe('the router', () => {
     await reading
   })
 
+  test('changes that one replica no longer has are asked of the others', async () => {
+    const page = Uint8Array.of(7, 0)
+    const watching = router.watch(0, 3, new Uint8Array(0), {})
+    const first = next()
+    expect(first.to).toBe('b')
+    first.reply(refusal('COMPACTED'))
+    for (const to of ['a', 'b', 'c']) {
+      while (sent.length === 0) await Promise.resolve()
+      const one = next()
+      expect(one).toMatchObject({ to, request: { kind: 'watch', after: 3 } })
+      one.reply(to === 'c' ? ok(page) : refusal('COMPACTED'))
+    }
+    expect(await watching).toBe(page)
+  })
+
+  test('changes that no replica has any more are COMPACTED', async () => {
+    const watching = router.watch(0, 3, new Uint8Array(0), {}).catch((error: unknown) => error)
+    for (let asked = 0; asked < 4; asked++) {
+      while (sent.length === 0) await Promise.resolve()
+      next().reply(refusal('COMPACTED'))
+    }
+    expect(await watching).toMatchObject({ code: 'COMPACTED' })
+  })
+
   test('a newer map that a reply tells of is fetched', async () => {
     const { outcome, first } = write()
     const writer = new ByteWriter()
