@@ -91,6 +91,15 @@ describe('a host that leaves', () => {
     expect(clock.timers).toBe(0)
   })
 
+  it('does not hand a group to a replica that is closed too, on a host that stays', async () => {
+    const { clock, a, b, transfers } = await pair()
+    const closed = Promise.all([a.replica.close(), b.replica.close()])
+    await clock.settle()
+    await closed
+    expect(transfers()).toEqual([])
+    expect(clock.timers).toBe(0)
+  })
+
   it('waits no longer than a second for a peer that does not answer', async () => {
     const { clock, wires, a, transfers } = await pair()
     wires.lose = () => true
