@@ -183,7 +183,7 @@ export const changes: readonly Exploration[] = [
       proposals: 1,
       persistAtOnce: true,
     },
-    expected: { states: 100_000, transitions: 262_104, depth: 10, complete: false },
+    expected: { states: 100_001, transitions: 262_116, depth: 10, complete: false },
   },
   {
     name: 'leadership handed over, with a crash',
