@@ -1,7 +1,7 @@
 // Changes of membership by stop-sign: an entry that seals its epoch and names the next one's members.
 // Once it is decided the next epoch begins, wherever a quorum of its members holds all before it.
 import type { CallId, LogIndex, Membership, MembershipTarget, NodeId } from '@quorate/core'
-import { isMember, isQuorateError, membershipOf, sameMembers } from '@quorate/core'
+import { isQuorateError, isVoter, membershipOf, sameMembers } from '@quorate/core'
 import { becomeDiscontent, mayLead } from './ballot-election.ts'
 import { membershipPayload } from './config-history.ts'
 import { NEVER_TOLD } from './hard-state.ts'
@@ -166,7 +166,7 @@ export function activate(r: PaxosState): void {
   becomeFollower(r, Math.max(r.promised, r.log.epoch(index) ?? 0), undefined)
   becomeDiscontent(r)
   r.event('epoch', { version: membership.version, index })
-  if (!isMember(membership, r.id)) watchSuccessors(r, before, led)
+  if (!isVoter(membership, r.id)) watchSuccessors(r, before, led)
   else if (led && mayLead(r)) takeOver(r, false)
 }
 

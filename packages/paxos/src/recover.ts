@@ -1,7 +1,7 @@
 // What a replica starts from: its log and small state as storage holds them, checked against each
 // other, since going on from a state that cannot be is worse than not starting.
 import type { ConsensusInit, LogIndex, Membership } from '@quorate/core'
-import { QuorateError, decode, isMember } from '@quorate/core'
+import { QuorateError, decode, isVoter } from '@quorate/core'
 import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
 import { ConfigHistory, noMembers } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
@@ -94,7 +94,7 @@ function checkMembers(r: PaxosState): void {
 
 function start(r: PaxosState, fresh: boolean): void {
   // Removed, and perhaps before those who follow knew of it.
-  r.watching = r.config > 0 && !r.blank && !isMember(r.membership, r.id)
+  r.watching = r.config > 0 && !r.blank && !isVoter(r.membership, r.id)
   r.reluctance = r.random.fraction()
   actLater(r)
   if (leadsAlone(r) && mayLead(r)) {
