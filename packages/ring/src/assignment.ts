@@ -47,7 +47,7 @@ export function held(a: Assignment, shard: number, member: number): boolean {
 }
 
 /** Whether `member` is in one row of a table of rows of `width`. */
-export function includes(rows: Uint16Array, row: number, width: number, member: number): boolean {
+function includes(rows: Uint16Array, row: number, width: number, member: number): boolean {
   for (let i = row * width, end = i + width; i < end; i++) if (rows[i] === member) return true
   return false
 }

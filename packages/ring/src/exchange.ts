@@ -17,7 +17,7 @@ interface Edges {
 }
 
 /** Visits every allowed replacement: `visit(shard, gone, next, cost)`. */
-export function eachExchange(
+function eachExchange(
   a: Assignment,
   shard: number,
   visit: (shard: number, gone: number, next: number, cost: number) => void,

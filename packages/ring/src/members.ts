@@ -4,10 +4,10 @@ import { QuorateError } from '@quorate/core'
 import type { NodeId } from '@quorate/core'
 
 /** The most members that one snapshot can have; the owner of a point is a 16-bit index. */
-export const MEMBERS_MAX = 65_535
+const MEMBERS_MAX = 65_535
 
 /** The most levels that a zone path can have, for example region, site, room, rack. */
-export const ZONE_LEVELS_MAX = 4
+const ZONE_LEVELS_MAX = 4
 
 const WEIGHT_MIN = 1e-6
 const WEIGHT_MAX = 1e6

@@ -32,7 +32,7 @@ const SQRT2 = 1.4142135623730951
  * divisions alone, whose results every engine and language agrees on to the last bit, which for
  * a library's logarithm none promises.
  */
-export function negativeLog(value: number): number {
+function negativeLog(value: number): number {
   const x = value + 0.5
   let exponent = 31 - Math.clz32(value)
   // Powers of two up to 2^31 are exact, and so is this division.

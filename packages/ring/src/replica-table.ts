@@ -34,7 +34,7 @@ export interface TableProblem {
 }
 
 /** A member may take the place of another where it shares no more zones with the rest. */
-export function zoneRule(zones: ZoneMap, width: number): ExchangeRule {
+function zoneRule(zones: ZoneMap, width: number): ExchangeRule {
   if (zones.levels === 0) return { open: () => undefined, allows: () => true }
   const counts = new ZoneCounts(zones)
   const rest: number[] = []
@@ -179,7 +179,7 @@ function emptiest(
 }
 
 /** The leaders of every shard as an assignment with one place per shard. */
-export function leaderAssignment(a: Assignment, problem: TableProblem): Assignment {
+function leaderAssignment(a: Assignment, problem: TableProblem): Assignment {
   const leaders = new Uint16Array(a.shards)
   const load = new Int32Array(a.members)
   for (let shard = 0; shard < a.shards; shard++) {

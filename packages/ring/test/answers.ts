@@ -21,7 +21,7 @@ import {
 import type { MemberOptions, Placement } from '../src/index.ts'
 
 /** Keys of all sorts. */
-export const keys: readonly string[] = [
+const keys: readonly string[] = [
   '',
   'a',
   'key-1',
@@ -44,7 +44,7 @@ const weighted = plain.map(({ id }, i) => ({ id, weight: 1 + (i % 3) }))
 const zoned = plain.map(({ id }, i) => ({ id, zone: `zone-${i % 3}` }))
 
 /** The placements whose answers are recorded, with their members in the order that `order` gives. */
-export function subjects(
+function subjects(
   order: <T>(list: readonly T[]) => readonly T[],
 ): Readonly<
   Record<string, { readonly members: readonly MemberOptions[]; readonly placement: Placement }>
