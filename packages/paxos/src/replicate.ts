@@ -174,7 +174,11 @@ export function handleAccepted(r: PaxosState, p: Progress, m: Accepted): void {
 /** The peer lacks what was sent after an index, or has fetched a snapshot up to there. */
 function goOnFrom(r: PaxosState, p: Progress, index: LogIndex): void {
   const from = Math.max(index, p.match) + 1
-  if (p.state === 'snapshot' && from < r.log.firstIndex) return
+  if (p.state === 'snapshot' && from < r.log.firstIndex) {
+    // A late answer to what was sent before the snapshot was offered: it is known to have that too.
+    p.next = Math.max(p.next, from)
+    return
+  }
   p.becomeAccept(from, r.now)
 }
 
