@@ -1,4 +1,4 @@
-// The public face of the simulator.
+// The public face of the simulator: clusters of cores alone, and of hosts with everything on them.
 /**
  * Deterministic simulation of replicated groups: cores alone, or hosts with everything on them, on a
  * virtual clock, network and disk, with every promise checked as they run.

@@ -1,4 +1,4 @@
-// Checks of changes of membership.
+// Checks of changes of membership: members that join, leave and are replaced, under every rule that an algorithm promises.
 import type { MembershipTarget } from '@quorate/core'
 import { encodeUtf8 } from '@quorate/core'
 import type { ConsensusCheck, Group } from './harness.ts'
