@@ -28,7 +28,7 @@ export function boundBytes(key: Key, what: string): Uint8Array {
 }
 
 /** Throws unless a key of that many bytes is allowed. */
-export function checkKeyLength(length: number): void {
+function checkKeyLength(length: number): void {
   if (length === 0) throw new QuorateError('INVALID_ARGUMENT', 'a key must not be empty')
   if (length > kvLimits.keyBytesMax) {
     throw new QuorateError(

@@ -9,7 +9,7 @@ import type { ClusterMap } from '../routing/routes.ts'
 
 const MAGIC = 0x43564b51 // "QKVC"
 /** The version of the protocol between client and host. */
-export const PROTOCOL_VERSION = 1
+const PROTOCOL_VERSION = 1
 
 /** What a host tells a client at first. */
 export interface Welcome {

@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
 import { kvLimits } from '../limits.ts'
 
 /** The version byte of commands. */
-export const COMMAND_VERSION = 1
+const COMMAND_VERSION = 1
 /** Where the time stands in every command. */
 const TIME_AT = 2
 
@@ -82,7 +82,7 @@ const OPS = ['put', 'delete', 'get', 'increment'] as const
 const RELATIONS: readonly Relation[] = ['=', '!=', '<', '>']
 
 /** Appends a command. */
-export function writeCommand(writer: ByteWriter, command: KvCommand): void {
+function writeCommand(writer: ByteWriter, command: KvCommand): void {
   writeCommandHeader(writer, command.type, command)
   if (command.type === 'fence') writer.varint(command.next)
   if (command.type !== 'transaction') return
@@ -156,7 +156,7 @@ function readRest(
 }
 
 /** Reads what a transaction does. */
-export function readTransaction(reader: ByteReader): TransactionBody {
+function readTransaction(reader: ByteReader): TransactionBody {
   const comparisons = readList(reader, 4, readComparison)
   const success = readList(reader, 3, readOp)
   const failure = readList(reader, 3, readOp)

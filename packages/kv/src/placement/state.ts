@@ -197,7 +197,7 @@ class Machine implements PlacementMachine {
 }
 
 /** The bytes of a placement. */
-export function encodePlacement(placement: Placement): Uint8Array {
+function encodePlacement(placement: Placement): Uint8Array {
   return encodeUtf8(JSON.stringify(placement))
 }
 

@@ -44,14 +44,6 @@ export interface OperationsContext {
   readonly commandBytesMax: number
 }
 
-/** Makes the operations of a store whose values have a format. */
-export function operations<In, Out>(
-  context: OperationsContext,
-  format: ValueFormat<In, Out>,
-): KvOperations<In, Out> {
-  return new Operations(context, format)
-}
-
 /** The operations of a store. */
 export class Operations<In, Out> implements KvOperations<In, Out> {
   readonly #context: OperationsContext

@@ -2,7 +2,7 @@
 // fail, and clients notice nothing but time.
 import { isQuorateError } from '@quorate/core'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Kv, KvOperations, ManagedOptions, Placement } from '../../src/index.ts'
+import type { Kv, KvOperations, ManagedOptions, Placement, ShardStatus } from '../../src/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import type { TestCluster } from '../support/cluster.ts'
 
@@ -191,12 +191,19 @@ describe('a managed placement', () => {
     await cluster.kill('c')
     await kv.admin.join('d')
     await until(kv, ({ shards }) => shards.some(({ move }) => move?.dead === 'c'))
+    const group = async (): Promise<ShardStatus> => (await kv.status()).shards[0] as ShardStatus
+    while ((await group()).learners.join() !== 'd') {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    for (let look = 0; look < 8; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      expect((await group()).voters).toEqual(['a', 'b', 'c'])
+    }
     await cluster.start('c')
     const { shards } = await until(kv, settled)
     expect(shards).toEqual([{ epoch: 1, voters: ['a', 'b', 'c'] }])
     for (const id of ['a', 'b', 'c', 'd']) await asMapped(id, 1)
-    const { learners } = (await kv.status()).shards[0] as { learners: readonly string[] }
-    expect(learners).toEqual([])
+    expect((await group()).learners).toEqual([])
   })
 
   test('a watch survives the moves of all its replicas', async () => {
