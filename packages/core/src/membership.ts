@@ -3,7 +3,7 @@
 import type { Codec } from './codec.ts'
 import { QuorateError } from './errors.ts'
 import type { NodeId } from './ids.ts'
-import { checkId, compareIds } from './ids.ts'
+import { checkId, compareIds, isId } from './ids.ts'
 
 /**
  * The members of a group in force at one position of its log. All lists are sorted and distinct.
@@ -95,7 +95,8 @@ export const membershipCodec: Codec<Membership> = {
   read(reader) {
     const version = reader.varint()
     const [voters, learners, witnesses, outgoing, learnersNext] = LISTS.map(() => {
-      const ids = Array.from({ length: reader.count(2) }, () => checkId(reader.text(), 'a member'))
+      const ids = Array.from({ length: reader.count(2) }, () => reader.text())
+      if (!ids.every(isId)) throw new QuorateError('MALFORMED', 'a member that is no id')
       if (ids.some((id, at) => at > 0 && compareIds(ids[at - 1] as string, id) >= 0)) {
         throw new QuorateError('MALFORMED', 'a membership whose lists are not sorted and distinct')
       }

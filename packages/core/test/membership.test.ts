@@ -113,6 +113,6 @@ function isCanonicalOrRefused(bytes: Uint8Array): boolean {
   try {
     return equalBytes(encode(membershipCodec, decode(membershipCodec, bytes)), bytes)
   } catch (error) {
-    return isQuorateError(error)
+    return isQuorateError(error, 'MALFORMED')
   }
 }
