@@ -32,6 +32,8 @@ export function follow(
   }
   if (r.leader === undefined) becomeFollower(r, r.promised, from)
   if (r.hibernating) wake(r)
+  // Who leads lacks no leader.
+  if (r.starvedAt.size > 0) r.starvedAt.delete(from)
   return true
 }
 

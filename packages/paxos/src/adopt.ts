@@ -10,7 +10,7 @@ import type { PaxosState, Standing } from './state.ts'
 /** Goes on with taking over the log: chooses it once, then pulls what is missing. */
 export function adopt(r: PaxosState): void {
   if (r.adoption === undefined) choose(r)
-  if (r.adoption !== undefined) pullNext(r)
+  else pullNext(r)
 }
 
 /** The log to go on from: by accepted ballot first and length only then, among those who count. */
@@ -33,6 +33,8 @@ function choose(r: PaxosState): void {
   const next = same ? r.log.lastIndex + 1 : r.decided + 1
   r.adoption = { from, accepted, last: length, next, entries: [] }
   r.event('adopt', { from, accepted, length })
+  // Mostly the promise has brought all of it.
+  if (!arrived(r, best)) pullNext(r)
 }
 
 function isBetter(a: Standing, b: Standing): boolean {
@@ -57,10 +59,16 @@ export function adoptionArrived(
   from: NodeId,
   m: { readonly prev: LogIndex; readonly decided: LogIndex; readonly entries: readonly Entry[] },
 ): void {
-  const { adoption } = r
-  if (adoption === undefined || adoption.from !== from) return
+  if (r.adoption?.from === from) arrived(r, m)
+}
+
+function arrived(
+  r: PaxosState,
+  m: { readonly prev: LogIndex; readonly decided: LogIndex; readonly entries: readonly Entry[] },
+): boolean {
+  const adoption = r.adoption as NonNullable<PaxosState['adoption']>
   const skip = adoption.next - 1 - m.prev
-  if (skip < 0 || skip >= m.entries.length) return
+  if (skip < 0 || skip >= m.entries.length) return false
   for (const entry of m.entries.slice(skip)) {
     if (entry.index > adoption.last) break
     adoption.entries.push(entry)
@@ -70,6 +78,7 @@ export function adoptionArrived(
   takeDecided(r, Math.min(m.decided, adoption.next - 1))
   // What was learned may have ended this epoch, and with it the attempt.
   if (r.adoption === adoption) pullNext(r)
+  return true
 }
 
 /** Decided entries need not wait for the others: no ballot can have decided anything else there. */

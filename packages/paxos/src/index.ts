@@ -17,6 +17,7 @@ export { paxosCodec } from './codec.ts'
 export type { Ballot } from './ballot.ts'
 export type * from './messages.ts'
 export type { PaxosOptions, PaxosQuorums } from './options.ts'
+export * from './synod.ts'
 
 /**
  * Multi-Paxos (Lamport, 1998, in the sequence form of Haridi et al., 2019), as an algorithm to give

@@ -44,9 +44,16 @@ export function raisePromise(r: PaxosState, ballot: Ballot): void {
   if (ballot > r.promised) becomeFollower(r, ballot, undefined)
 }
 
+/** The epoch in which this replica leads, or wants to, was sealed by somebody else: there is nothing left to lead. */
+export function sealedWithout(r: PaxosState, config: number): void {
+  if (config === r.config || r.role === 'follower') return
+  r.mark('paxos/learn/sealed-without')
+  becomeFollower(r, r.promised, undefined)
+}
+
 /** Asks a member for what is decided here and not yet known; one question at a time. */
 export function startPull(r: PaxosState, from: NodeId): void {
-  if (r.role === 'leader' || r.fetch !== undefined) return
+  if (r.fetch !== undefined) return
   if (r.pull !== undefined && r.now < pullDeadline(r)) return
   r.pull = { from, sentAt: r.now }
   const first = r.decided + 1
@@ -128,7 +135,7 @@ export function handlePulled(r: PaxosState, from: NodeId, m: Pulled): void {
     adoptionArrived(r, from, m)
     return
   }
-  if (r.role === 'leader') return
+  if (r.role === 'leader' && m.config === r.config) return
   if (r.pull?.from === from) r.pull = undefined
   if (m.base !== undefined && r.config === 0 && m.prev === r.decided) takeBase(r, m)
   const known = r.decided
@@ -136,6 +143,7 @@ export function handlePulled(r: PaxosState, from: NodeId, m: Pulled): void {
     const entries = m.entries.filter((entry) => entry.index <= m.decided)
     const first = entries[0]
     if (first !== undefined && first.index <= known + 1) {
+      sealedWithout(r, m.config)
       raisePromise(r, m.ballot)
       learn(r, entries)
     }

@@ -105,7 +105,8 @@ export function tickPreparing(r: PaxosState): void {
     return
   }
   if (r.now < r.resendAt) return
-  prepareAll(r)
+  if (r.durableSeq >= r.promiseSeq) prepareAll(r)
+  else r.resendAt = r.now + r.options.heartbeatIntervalMs
   if (r.adoption !== undefined) {
     r.mark('paxos/adopt/pulled-again')
     adopt(r)
@@ -193,19 +194,21 @@ export function handlePromise(r: PaxosState, from: NodeId, m: Promise1b): void {
     r.mark('paxos/prepare/stale-promise')
     return
   }
-  const { accepted, length, decided, blank } = m
   if (r.role === 'leader') return promisedLate(r, from, m)
   if (!r.membership.voters.includes(from)) return
-  r.promises.set(from, { accepted, length, decided, blank })
-  if (r.adoption === undefined) tally(r)
-  if (r.adoption?.from === from) adoptionArrived(r, from, m)
+  const began = r.adoption !== undefined
+  const { accepted, length, decided, blank, prev, entries } = m
+  r.promises.set(from, { accepted, length, decided, blank, prev, entries })
+  if (began) adoptionArrived(r, from, m)
+  else tally(r)
 }
 
 /** Counts its own promise, now that it is durable. */
 export function ownPromiseDurable(r: PaxosState): void {
   if (r.role !== 'preparing' || r.durableSeq < r.promiseSeq || r.promises.has(r.id)) return
   const { accepted, decided, blank } = r
-  r.promises.set(r.id, { accepted, length: r.log.lastIndex, decided, blank })
+  const length = r.log.lastIndex
+  r.promises.set(r.id, { accepted, length, decided, blank, prev: length, entries: [] })
   tally(r)
 }
 

@@ -3,10 +3,9 @@
 import type { NodeId, SnapshotMeta } from '@quorate/core'
 import { report } from './accept.ts'
 import { adoptionSkips } from './adopt.ts'
-import { startPull } from './learn.ts'
+import { raisePromise, sealedWithout, startPull } from './learn.ts'
 import type { Offer } from './messages.ts'
 import type { Progress } from './progress.ts'
-import { raisePromise } from './learn.ts'
 import { activate } from './reconfigure.ts'
 import type { PaxosState } from './state.ts'
 
@@ -36,7 +35,7 @@ export function reofferSnapshot(r: PaxosState, p: Progress): void {
 export function handleOffer(r: PaxosState, from: NodeId, m: Offer): void {
   const { index } = m.snapshot
   if (r.pull?.from === from) r.pull = undefined
-  if (r.role === 'leader' || m.config < r.config) return
+  if (m.config < r.config || (r.role === 'leader' && m.config === r.config)) return
   if (index <= r.decided) {
     r.mark('paxos/snapshot/already-there')
     if (r.leader === from) report(r, from)
@@ -55,6 +54,7 @@ export function handleOffer(r: PaxosState, from: NodeId, m: Offer): void {
 export function snapshotFetched(r: PaxosState, snapshot: SnapshotMeta): void {
   const ballot = r.fetch?.snapshot.id === snapshot.id ? r.fetch.ballot : 0
   r.fetch = undefined
+  sealedWithout(r, snapshot.membership.version)
   if (snapshot.index <= r.decided || r.role === 'leader') {
     r.mark('paxos/snapshot/overtaken')
     return

@@ -38,6 +38,10 @@ export interface Standing {
   readonly decided: LogIndex
   /** Whether it counts for nothing. */
   readonly blank: boolean
+  /** The entry right before `entries`. */
+  readonly prev: LogIndex
+  /** What it sent along. */
+  readonly entries: readonly Entry[]
 }
 
 /** A proposer takes over the log that its quorum's largest accepted ballot left behind. */
