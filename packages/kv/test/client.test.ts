@@ -20,6 +20,8 @@ import {
   readRequestRecord,
 } from '../src/client/frames.ts'
 import { connect, serveKv } from '../src/index.ts'
+import { encodeCommand } from '../src/machine/command.ts'
+import { encodeQuery } from '../src/machine/query.ts'
 import { beginResult } from '../src/machine/result.ts'
 import { fingerprint } from '../src/routing/fingerprint.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
@@ -355,6 +357,33 @@ describe('a host that serves', () => {
     await client.until(() => client.replies.size === hostile.length + 1)
     for (const at of hostile.keys()) expect(client.replies.get(at + 1)?.ok).toBe(false)
     expect(client.closed).toBeUndefined()
+  })
+
+  test('tells whoever names an older epoch of the one that is', async () => {
+    const client = await RawClient.dial(cluster, await cluster.leader(0))
+    const level = { mode: 'quorum', revisionMin: 0 } as const
+    const payload = encodeCommand({ type: 'open', shard: 0, epoch: 0, timeMs: 0 })
+    const stale: KvRequest[] = [
+      { kind: 'command', timeoutMs: 500, payload },
+      {
+        kind: 'query',
+        timeoutMs: 500,
+        shard: 0,
+        epoch: 0,
+        level,
+        payload: encodeQuery({ type: 'info' }),
+      },
+      { kind: 'barrier', timeoutMs: 500, shard: 0, epoch: 0 },
+    ]
+    client.frame((writer) => {
+      for (const [at, request] of stale.entries()) writer.request(at + 1, '', request)
+    })
+    await client.until(() => client.replies.size === 4)
+    for (const at of stale.keys()) {
+      expect(client.replies.get(at + 1)).toMatchObject({
+        error: { code: 'EPOCH_MISMATCH', epoch: 1 },
+      })
+    }
   })
 
   test('has a bound on what one connection has under way', async () => {
