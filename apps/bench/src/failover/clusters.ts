@@ -100,7 +100,11 @@ export async function quorateCluster(
 ): Promise<FailingCluster> {
   const start = async (member: number): Promise<ChildProcess> => {
     const child = forkQuorate(directory, port, member, { consensus, shards: 1 })
-    await once(child, 'message')
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`host ${member} did not start`)
+    })
+    await Promise.race([once(child, 'message'), ended])
+    ended.catch(() => undefined)
     return child
   }
   const children = await Promise.all(MEMBERS.map(start))
