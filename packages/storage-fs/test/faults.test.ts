@@ -85,28 +85,34 @@ async function countCalls(kind: Call['name']): Promise<number> {
 }
 
 describe.each(['EIO', 'ENOSPC', 'short'] as const)('a call that fails with %s', (fault) => {
-  it.each(KINDS)('%s: whichever call it is, once or from then on', async (kind) => {
-    if (fault === 'short' && kind !== 'writev') return
-    const calls = await countCalls(kind)
-    for (let k = 1; k <= calls; k++) {
-      for (const lasting of k % 3 === 0 ? [false, true] : [false]) {
-        const fs = new MemoryFs()
-        let seen = 0
-        fs.hook = ({ name }) => {
-          if (name !== kind) return undefined
-          seen++
-          if (seen !== k && !(lasting && seen > k)) return undefined
-          // A disk that writes little each time is slow, and still writes all.
-          if (fault === 'short') return lasting ? 3000 : 5
-          throw Object.assign(new Error(fault), { code: fault })
+  it.each(KINDS)(
+    '%s: whichever call it is, once or from then on',
+    { timeout: 300_000 },
+    async (kind) => {
+      if (fault === 'short' && kind !== 'writev') return
+      const calls = await countCalls(kind)
+      for (let k = 1; k <= calls; k++) {
+        for (const lasting of k % 3 === 0 ? [false, true] : [false]) {
+          const fs = new MemoryFs()
+          let seen = 0
+          fs.hook = ({ name }) => {
+            if (name !== kind) return undefined
+            seen++
+            if (seen !== k && !(lasting && seen > k)) return undefined
+            // A disk that writes little each time is slow, and still writes all.
+            if (fault === 'short') return lasting ? 3000 : 5
+            throw Object.assign(new Error(fault), { code: fault })
+          }
+          const acked = await script(fs)
+          // The power goes as well, with everything that was not synced.
+          const afterPower = fs.afterCrash([])
+          const where = `${kind} ${k}${lasting ? ' and later' : ''}`
+          expect(await kept(afterPower), `after a power cut: ${where}`).toBeGreaterThanOrEqual(
+            acked,
+          )
+          expect(await kept(fs), `after the process ended: ${where}`).toBeGreaterThanOrEqual(acked)
         }
-        const acked = await script(fs)
-        // The power goes as well, with everything that was not synced.
-        const afterPower = fs.afterCrash([])
-        const where = `${kind} ${k}${lasting ? ' and later' : ''}`
-        expect(await kept(afterPower), `after a power cut: ${where}`).toBeGreaterThanOrEqual(acked)
-        expect(await kept(fs), `after the process ended: ${where}`).toBeGreaterThanOrEqual(acked)
       }
-    }
-  })
+    },
+  )
 })

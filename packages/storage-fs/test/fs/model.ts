@@ -111,7 +111,9 @@ export class Workload {
     let compactTo: number | undefined
     if (snapshot !== undefined) {
       group.snapshot = snapshot.index
-      compactTo = Math.max(group.first - 1, snapshot.index - random.below(2))
+      // Past the end of the log only the snapshot itself says which epoch came before.
+      const kept = snapshot.index > group.last ? 0 : random.below(2)
+      compactTo = Math.max(group.first - 1, snapshot.index - kept)
       group.first = compactTo + 1
       group.last = Math.max(group.last, compactTo)
     }
