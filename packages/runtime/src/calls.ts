@@ -68,7 +68,8 @@ export function createCalls(
     }
     const reply = (result: Uint8Array): void => {
       if (outbox.append(from, served.lane, (w) => writeResult(w, id, result)) === 'dropped') {
-        fail(new QuorateError('LIMIT_EXCEEDED', 'the result exceeds a frame'))
+        // The handler has run: whatever it did is done.
+        fail(new QuorateError('OUTCOME_UNKNOWN', 'the result exceeds a frame'))
       }
     }
     serving++

@@ -99,6 +99,8 @@ class RunningHost implements Host {
   /** Groups that are being opened or dropped, and the end of that. */
   readonly #busy = new Map<GroupId, Promise<unknown>>()
   readonly #reachable = new Set<NodeId>()
+  /** How many replicas have been opened. */
+  #opened = 0
   #status: Lifecycle = 'opening'
   #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -115,6 +117,8 @@ class RunningHost implements Host {
     this.logger = options.logger ?? silentLogger
     this.metrics = options.metrics ?? noMetrics
     const { id, clock, limits, logger, random } = this
+    // The same seed at the next start must not give the same identities again.
+    const start = random.fork(`start/${clock.wallNow()}/${clock.now()}`)
     this.#meters = createMeters(this.metrics, id)
     this.#events = createEmitter<HostEvents>(logger)
     this.#outbox = createOutbox(clock, limits, options.transport, this.#meters)
@@ -124,7 +128,7 @@ class RunningHost implements Host {
     this.#context = {
       id,
       clock,
-      random,
+      incarnation: (group) => start.fork(`${id}/${group}/${++this.#opened}`),
       limits,
       logger,
       tracer: options.tracer ?? noTracer,
@@ -140,6 +144,7 @@ class RunningHost implements Host {
           writeMessage(writer, group, tag, codec, message),
         ),
       onFailed: (group, error) => this.#events.emit('replicaFailed', { group, error }),
+      onClosed: (replica) => this.#forget(replica),
     }
   }
 
@@ -211,6 +216,11 @@ class RunningHost implements Host {
       this.#replicas.delete(group)
       await this.#options.storage.drop(group)
     })
+  }
+
+  /** A closed replica makes room for another one of its group. */
+  #forget(replica: HostedReplica): void {
+    if (this.#replicas.get(replica.group) === replica) this.#replicas.delete(replica.group)
   }
 
   reachable(peer: NodeId): boolean {

@@ -6,7 +6,7 @@ import type { Random } from '@quorate/core'
 const VERSION = 1
 const HEADER_BYTES = 9
 
-/** One incarnation of a replica: 64 random bits, so that no other ever takes its proposals for its own. */
+/** One incarnation of a replica: 64 bits, so that no other takes its proposals for its own. */
 export interface Origin {
   /** The first 32 bits. */
   readonly high: number
@@ -16,7 +16,7 @@ export interface Origin {
 
 /** Draws an origin. */
 export function drawOrigin(random: Random): Origin {
-  return { high: random.uint32(), low: random.uint32() }
+  return { high: random.fork('high').uint32(), low: random.fork('low').uint32() }
 }
 
 /** The payload of an entry: version, origin, sequence number (varint), command. */

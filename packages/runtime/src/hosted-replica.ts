@@ -25,8 +25,12 @@ export interface ReplicaContext {
   readonly id: NodeId
   /** Time. */
   readonly clock: Clock
-  /** The host's randomness; each replica forks its own. */
-  readonly random: Random
+  /**
+   * Randomness for a replica that is being opened, different at each opening: also where the group
+   * was here before, and where the host starts again from the same seed. Otherwise a proposal could
+   * be taken for one of an earlier incarnation.
+   */
+  incarnation(group: GroupId): Random
   /** Limits. */
   readonly limits: Limits
   /** Where log lines go. */
@@ -51,6 +55,8 @@ export interface ReplicaContext {
   send(from: HostedReplica, to: NodeId, message: unknown): void
   /** A replica has stopped for good. */
   onFailed(group: GroupId, error: QuorateError): void
+  /** A replica has been closed. */
+  onClosed(replica: HostedReplica): void
 }
 
 /** A replica as its host sees it. */

@@ -19,6 +19,7 @@ export async function openReplica(
     await stateMachine.restore(log.readSnapshot(snapshot.id))
     appliedIndex = snapshot.index
   }
+  const random = context.incarnation(options.group)
   const core = consensus.create({
     id: context.id,
     group: options.group,
@@ -26,12 +27,12 @@ export async function openReplica(
     bootstrap: members === undefined ? undefined : membershipOf(members),
     appliedIndex,
     now: context.clock.now(),
-    random: context.random.fork(`group/${options.group}`).fork('core'),
+    random: random.fork('core'),
     limits: context.limits,
     tracer: context.tracer,
   })
   const newest = snapshot?.index ?? 0
-  const replica = new RunningReplica(context, options, log, core, appliedIndex, newest)
+  const replica = new RunningReplica(context, options, { log, core, random, appliedIndex, newest })
   replica.start()
   return replica
 }

@@ -17,6 +17,7 @@ import type {
   Membership,
   NodeId,
   QuorateError,
+  Random,
   ReadMode,
   Rejection,
   Replica,
@@ -53,6 +54,20 @@ import { PendingCalls, within } from './waiting.ts'
 const DEFAULT_POLICY: SnapshotPolicy = {}
 const SETTLED: Promise<unknown> = Promise.resolve()
 
+/** What a replica starts from. */
+export interface ReplicaStart {
+  /** Its log. */
+  readonly log: LogStorage
+  /** Its core. */
+  readonly core: ConsensusCore
+  /** Its randomness, different at each start. */
+  readonly random: Random
+  /** What the state machine contains. */
+  readonly appliedIndex: LogIndex
+  /** Where its newest snapshot stands. */
+  readonly newest: LogIndex
+}
+
 interface Gate {
   readonly seq: number
   readonly envelopes: readonly Envelope[]
@@ -72,6 +87,7 @@ export class RunningReplica
   full = false
   readonly #context: ReplicaContext
   readonly #core: ConsensusCore
+  readonly #random: Random
   readonly #apply: ApplyLane
   readonly #storage: StorageLane
   readonly #taker: SnapshotTaker
@@ -97,14 +113,8 @@ export class RunningReplica
   #epoch: number
   #membership: Membership
 
-  constructor(
-    context: ReplicaContext,
-    options: ReplicaOptions,
-    log: LogStorage,
-    core: ConsensusCore,
-    appliedIndex: LogIndex,
-    snapshotIndex: LogIndex,
-  ) {
+  constructor(context: ReplicaContext, options: ReplicaOptions, start: ReplicaStart) {
+    const { log, core, random, appliedIndex, newest } = start
     this.group = options.group
     this.log = log
     this.stateMachine = options.stateMachine
@@ -112,6 +122,7 @@ export class RunningReplica
     this.tag = algorithmTag(options.consensus)
     this.#context = context
     this.#core = core
+    this.#random = random
     const { role, leader, epoch, membership } = core.status()
     this.#role = role
     this.#leader = leader
@@ -120,7 +131,7 @@ export class RunningReplica
     this.#apply = new ApplyLane(context, options.stateMachine, appliedIndex, this)
     this.#storage = new StorageLane(log, context.clock, this)
     const policy = options.snapshots ?? DEFAULT_POLICY
-    this.#taker = new SnapshotTaker(context, this, policy, snapshotIndex)
+    this.#taker = new SnapshotTaker(context, this, policy, newest)
     context.meters.replicas.add(1)
     if (role === 'leader') context.meters.leading.add(1)
   }
@@ -180,11 +191,8 @@ export class RunningReplica
       throw new Failure('PROPOSAL_DROPPED', 'this host is about to leave and hands over leadership')
     }
     if (this.#proposals === undefined) {
-      const { random } = this.#context
-      this.#proposals = new Proposals(
-        this.#context,
-        random.fork(`group/${this.group}`).fork('proposals'),
-        () => this.#flushSoon(),
+      this.#proposals = new Proposals(this.#context, this.#random.fork('proposals'), () =>
+        this.#flushSoon(),
       )
       this.#apply.origin = this.#proposals.origin
     }
@@ -293,6 +301,7 @@ export class RunningReplica
     } finally {
       this.#events?.clear()
       this.#status = 'closed'
+      this.#context.onClosed(this)
     }
   }
 
@@ -435,7 +444,9 @@ export class RunningReplica
     this.log.read({ first, last, bytesMax }).then(
       (entries) => this.#drive({ type: 'entriesRead', id, entries }),
       (error: unknown) => {
-        if (isQuorateError(error, 'COMPACTED') || isQuorateError(error, 'STORAGE_CORRUPT')) {
+        // Only what a snapshot has replaced is absent. Damage ends the replica: another leads, and
+        // at the next start storage says what is damaged, so that it is fetched from others.
+        if (isQuorateError(error, 'COMPACTED')) {
           return this.#drive({ type: 'entriesRead', id, entries: undefined })
         }
         if (!this.#running) return
@@ -506,13 +517,13 @@ export class RunningReplica
   }
 
   #fetcherOf(): SnapshotFetcher {
-    const { calls, clock, limits, logger, meters, random } = this.#context
+    const { calls, clock, limits, logger, meters } = this.#context
     this.#fetcher ??= createSnapshotFetcher({
       group: this.group,
       log: this.log,
       calls,
       clock,
-      random: random.fork(`group/${this.group}`).fork('fetch'),
+      random: this.#random.fork('fetch'),
       limits,
       logger,
       meters,

@@ -262,7 +262,7 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
       if (!signal.aborted)
         logger.warn({ group: context.group, error }, 'a snapshot could not be fetched')
     }
-    if (running?.id === meta.id) running = undefined
+    if (running?.abort.signal === signal) running = undefined
     if (signal.aborted) return
     if (fetched) {
       context.meters.snapshotSecondsFetched.record((clock.now() - started) / 1_000)
