@@ -138,6 +138,8 @@ export function grpcPut(
       else reject(new Error(`etcd refused: ${String(trailers['grpc-message'])}`))
     })
     stream.on('error', reject)
+    // An error may come in the headers alone, without trailers.
+    stream.on('close', () => reject(new Error('etcd gave no result')))
     stream.resume()
     stream.end(Buffer.concat([prefix, message]))
   })
