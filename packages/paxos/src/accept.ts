@@ -1,7 +1,7 @@
 // Phase 2 at an acceptor: first its log is made the leader's in one write, then entries follow in
 // order. Only what is durable is acknowledged, and nothing of a smaller ballot than promised is taken.
 import type { Entry, LogIndex, NodeId } from '@quorate/core'
-import { decode, membershipCodec } from '@quorate/core'
+import { decode, defined, membershipCodec } from '@quorate/core'
 import { becomeContent } from './ballot-election.ts'
 import { advanceDecided } from './decide.ts'
 import { learn } from './learn.ts'
@@ -71,31 +71,37 @@ function takeInStep(r: PaxosState, from: NodeId, m: Accept): void {
 function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
   const { config } = r
   const end = m.prev + m.entries.length
-  const held = r.repair === undefined ? r.log.lastIndex : repairEnd(r.repair)
-  if (m.prev > held) {
-    // Lost on the way, or the start was: the leader learns anew where this log stands.
+  const { repair } = r
+  const held = repair === undefined ? 0 : repairEnd(repair)
+  const extend = repair !== undefined && m.prev + 1 >= repair.first && m.prev <= held
+  if (!extend && !meets(r, m)) {
+    // The beginning was lost, or overtaken. Entries that only happen to be as many must not pass
+    // for it: the leader learns anew where this log stands.
     r.mark('paxos/accept/repair-gap')
     r.repair = undefined
     sendPromise(r, from, undefined)
     return
   }
-  if (r.repair === undefined || m.prev + 1 < r.repair.first) {
-    r.repair = { first: m.prev + 1, entries: [...m.entries] }
-  } else if (end > held) {
-    r.repair.entries.push(...m.entries.slice(held - m.prev))
-  }
+  if (!extend || repair === undefined) r.repair = { first: m.prev + 1, entries: [...m.entries] }
+  else if (end > held) repair.entries.push(...m.entries.slice(held - m.prev))
   takeDecided(r, m.decided)
   if (r.config !== config) return
-  const reached = repairEnd(r.repair)
+  const whole = defined(r.repair, 'a repair under way')
+  const reached = repairEnd(whole)
   if (reached < m.syncTo) {
     r.out.send(from, {
       type: 'accepted', config, ballot: r.promised, index: reached, gap: false, partial: true,
     })
     return
   }
-  comeIntoStep(r, r.repair)
+  comeIntoStep(r, whole)
   advanceDecided(r, Math.min(m.decided, r.log.lastIndex))
   acknowledge(r, from, config, false)
+}
+
+/** Whether this log is the leader's up to where a message begins: where both hold one entry, or it is decided. */
+function meets(r: PaxosState, m: Accept): boolean {
+  return m.prev <= r.decided || r.log.matches(m.prev, m.prevEpoch)
 }
 
 function repairEnd(repair: NonNullable<PaxosState['repair']>): LogIndex {

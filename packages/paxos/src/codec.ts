@@ -67,6 +67,7 @@ function writeBody(writer: ByteWriter, m: PaxosMessage): void {
       return writePromise(writer, m)
     case 'accept':
       writer.varint(m.prev)
+      writer.varint(m.prevEpoch)
       writer.varint(m.syncTo)
       writer.varint(m.decided)
       return writeEntries(writer, m.entries)
@@ -130,8 +131,10 @@ function readBody(
     case 'promise':
       return readPromise(reader, head)
     case 'accept': {
-      const [prev, syncTo, decided] = [reader.varint(), reader.varint(), reader.varint()]
-      return { type, config, ballot, prev, syncTo, decided, entries: readEntries(reader, prev, ballot) }
+      const [prev, prevEpoch] = [reader.varint(), reader.varint()]
+      const [syncTo, decided] = [reader.varint(), reader.varint()]
+      const entries = readEntries(reader, prev, ballot)
+      return { type, config, ballot, prev, prevEpoch, syncTo, decided, entries }
     }
     case 'accepted': {
       const index = reader.varint()

@@ -53,8 +53,10 @@ export interface Nack extends Envelope {
 export interface Accept extends Envelope {
   /** Its kind. */
   readonly type: 'accept'
-  /** The entry right before `entries`, equal in both logs. */
+  /** The entry right before `entries`. */
   readonly prev: LogIndex
+  /** That entry's epoch: where it is the same, the logs are equal up to there. */
+  readonly prevEpoch: number
   /** A follower that has not accepted in this ballot does so at once for everything up to here. */
   readonly syncTo: LogIndex
   /** What is decided. */

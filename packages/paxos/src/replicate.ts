@@ -1,6 +1,7 @@
 // The leader's side of phase 2: one stream of entries to each peer, beginning where its log is known
 // to be the leader's, as much at a time as limits allow, and sent again where something was lost.
 import type { Entry, LogIndex } from '@quorate/core'
+import { defined } from '@quorate/core'
 import { maybeDecide, tellDecided } from './decide.ts'
 import type { Accept, Accepted, Promise1b } from './messages.ts'
 import type { Progress } from './progress.ts'
@@ -92,6 +93,7 @@ function sendMessage(r: PaxosState, p: Progress, prev: LogIndex, entries: readon
     config: r.config,
     ballot: r.promised,
     prev,
+    prevEpoch: defined(r.log.epoch(prev), 'what is sent follows what is held'),
     syncTo: r.syncIndex,
     decided: r.decided,
     entries,
@@ -103,6 +105,7 @@ function sendMessage(r: PaxosState, p: Progress, prev: LogIndex, entries: readon
 
 /** Sends one message without entries, which finds out what of the last ones was lost. */
 export function sendProbe(r: PaxosState, p: Progress): void {
+  if (p.next < r.log.firstIndex) return offerSnapshot(r, p)
   r.mark('paxos/replicate/probe')
   sendMessage(r, p, p.next - 1, [])
 }

@@ -60,7 +60,10 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     }),
   ),
   withEntries(
-    fc.record({ type: fc.constant('accept' as const), prev: number, syncTo: number, decided: number }),
+    fc.record({
+      type: fc.constant('accept' as const), prev: number, prevEpoch: number, syncTo: number,
+      decided: number,
+    }),
   ),
   withEntries(
     fc.record({
@@ -150,7 +153,7 @@ describe('messages', () => {
   test('that announce more entries than can follow are refused before anything is allocated', () => {
     const writer = new ByteWriter()
     for (const byte of [1, 3]) writer.uint8(byte)
-    for (const value of [1, 1, 0, 0, 0, 2 ** 40]) writer.varint(value)
+    for (const value of [1, 1, 0, 0, 0, 0, 2 ** 40]) writer.varint(value)
     expect(readAny(writer.finish())).toBeUndefined()
   })
 })
