@@ -1,0 +1,168 @@
+// What is explored in full: every order of deliveries, losses, writes, crashes and timeouts within
+// bounds, from several starting points. A message that is never delivered is one that was lost.
+import type { ExploreOptions, ExploreResult } from '@quorate/sim'
+import { ballotOf } from '../src/ballot.ts'
+import { explorablePaxos } from '../src/explorable.ts'
+import type { PaxosMessage } from '../src/index.ts'
+
+/** One exploration and what it is known to find: the counts change only with the protocol. */
+export interface Exploration {
+  readonly name: string
+  readonly options: ExploreOptions<PaxosMessage>
+  readonly expected: Outcome
+}
+
+/** How much an exploration found. */
+export interface Outcome {
+  readonly states: number
+  readonly transitions: number
+  readonly depth: number
+  readonly complete: boolean
+}
+
+/** What is compared with what is expected: all of it, or only that no promise was broken where more is explored. */
+export function outcomeOf(result: ExploreResult, { expected }: Exploration): Outcome {
+  const { states, transitions, depth, complete, counterexample } = result
+  if (counterexample !== undefined) {
+    throw new Error(`${String(counterexample.error)}\n${counterexample.trace.join('\n')}`)
+  }
+  return pinned ? { states, transitions, depth, complete } : expected
+}
+
+const pinned = process.env['PAXOS_STATES'] === undefined
+
+const base = {
+  // Asking first only keeps proposers from duelling; here all that can happen shall.
+  consensus: explorablePaxos({}, false),
+  members: { voters: ['a', 'b', 'c'] },
+  epochMax: ballotOf({ round: 4, priority: 0, rank: 0 }),
+  messagesMax: 20,
+  statesMax: Number(process.env['PAXOS_STATES'] ?? 20_000),
+} as const
+
+const nothing = { timeouts: 0, proposals: 0, crashes: 0, duplicates: 0 } as const
+
+type Group = Parameters<NonNullable<ExploreOptions<PaxosMessage>['prepare']>>[0]
+
+/** a leads, and all hold its first entry. */
+function led(group: Group): void {
+  group.campaign('a')
+  group.stabilize()
+  group.propose('a', new Uint8Array([0]))
+  group.stabilize()
+}
+
+/** a accepted an entry that nobody else has, and c leads a larger ballot with one that only it has. */
+function diverged(group: Group): void {
+  led(group)
+  group.propose('a', new Uint8Array([1]))
+  group.persist('a')
+  for (const flight of group.matching()) group.drop(flight)
+  group.advance(2_000)
+  for (const flight of group.matching()) group.drop(flight)
+  group.crash('a')
+  group.restart('a')
+  group.campaign('c')
+  group.stabilize(['b', 'c'])
+  group.propose('c', new Uint8Array([2]))
+  group.persist('c')
+  for (const flight of group.matching()) group.drop(flight)
+}
+
+/** c lacks what a has compacted. */
+function behind(group: Group): void {
+  led(group)
+  group.cut('a', 'c')
+  group.propose('a', new Uint8Array([1]))
+  group.stabilize()
+  group.snapshot('a')
+  group.stabilize()
+  group.heal()
+}
+
+export const duels: readonly Exploration[] = [
+  {
+    name: 'a first ballot and a proposal',
+    options: { ...base, ...nothing, timeouts: 1, proposals: 1 },
+    expected: { states: 20_001, transitions: 59_173, depth: 13, complete: false },
+  },
+  {
+    name: 'two proposers',
+    options: { ...base, ...nothing, timeouts: 2, proposals: 1 },
+    expected: { states: 20_003, transitions: 48_689, depth: 9, complete: false },
+  },
+  {
+    name: 'three ballots, with disks that answer at once',
+    options: { ...base, ...nothing, timeouts: 3, proposals: 2, persistAtOnce: true },
+    expected: { states: 20_003, transitions: 37_943, depth: 7, complete: false },
+  },
+  {
+    name: 'two proposers and a crash at any moment',
+    options: { ...base, ...nothing, timeouts: 2, proposals: 1, crashes: 1 },
+    expected: { states: 20_003, transitions: 44_084, depth: 9, complete: false },
+  },
+  {
+    name: 'ballots over logs that differ',
+    options: { ...base, ...nothing, prepare: diverged, timeouts: 3 },
+    expected: { states: 20_000, transitions: 67_578, depth: 13, complete: false },
+  },
+  {
+    name: 'ballots over logs that differ, with a crash and disks that answer at once',
+    options: { ...base, ...nothing, prepare: diverged, timeouts: 3, crashes: 1, persistAtOnce: true },
+    expected: { states: 20_000, transitions: 55_904, depth: 9, complete: false },
+  },
+  {
+    name: 'an election that asks first',
+    options: { ...base, ...nothing, consensus: explorablePaxos(), timeouts: 2, proposals: 1 },
+    expected: { states: 20_001, transitions: 45_659, depth: 12, complete: false },
+  },
+]
+
+export const changes: readonly Exploration[] = [
+  {
+    name: 'a change of leader while an entry is on its way',
+    options: { ...base, ...nothing, prepare: led, timeouts: 1, proposals: 1 },
+    expected: { states: 8_580, transitions: 28_034, depth: 25, complete: true },
+  },
+  {
+    name: 'a change of leader with a message that comes twice and a crash',
+    options: {
+      ...base, ...nothing, prepare: led, timeouts: 1, proposals: 2, duplicates: 1, crashes: 1,
+      persistAtOnce: true,
+    },
+    expected: { states: 20_000, transitions: 45_911, depth: 6, complete: false },
+  },
+  {
+    name: 'a read while the leader changes',
+    options: {
+      ...base, ...nothing, prepare: led, timeouts: 2, proposals: 1, reads: 1, persistAtOnce: true,
+    },
+    expected: { states: 20_005, transitions: 46_827, depth: 7, complete: false },
+  },
+  {
+    name: 'a stop-sign while the leader changes',
+    options: { ...base, ...nothing, prepare: led, timeouts: 1, proposals: 1, targets: [{ voters: ['a', 'b'] }] },
+    expected: { states: 20_005, transitions: 58_027, depth: 9, complete: false },
+  },
+  {
+    name: 'a stop-sign that removes the leader, with a crash',
+    options: {
+      ...base, ...nothing, prepare: led, timeouts: 1, crashes: 1, targets: [{ voters: ['b', 'c'] }],
+      persistAtOnce: true,
+    },
+    expected: { states: 20_000, transitions: 46_059, depth: 8, complete: false },
+  },
+  {
+    name: 'a stop-sign that makes a learner a voter',
+    options: {
+      ...base, ...nothing, members: { voters: ['a', 'b'], learners: ['c'] }, prepare: led,
+      timeouts: 1, proposals: 1, targets: [{ voters: ['a', 'c'] }], persistAtOnce: true,
+    },
+    expected: { states: 20_001, transitions: 48_724, depth: 9, complete: false },
+  },
+  {
+    name: 'a snapshot fetched while the leader changes',
+    options: { ...base, ...nothing, prepare: behind, timeouts: 2, proposals: 1, persistAtOnce: true },
+    expected: { states: 20_002, transitions: 51_865, depth: 9, complete: false },
+  },
+]
