@@ -12,6 +12,7 @@ import type {
 } from '@quorate/core'
 import type { Kv } from '@quorate/kv'
 import { connect, createKv, serveKv } from '@quorate/kv'
+import { paxos } from '@quorate/paxos'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
 import { createHost } from '@quorate/runtime'
@@ -24,7 +25,10 @@ import { freePorts } from './processes.ts'
 
 const IDS = ['a', 'b', 'c']
 
-const consensuses: Readonly<Record<string, () => ConsensusFactory>> = { raft: () => raft() }
+const consensuses: Readonly<Record<string, () => ConsensusFactory>> = {
+  raft: () => raft(),
+  paxos: () => paxos(),
+}
 
 /** A storage for each host, below a directory that is removed afterwards. */
 const storages: Readonly<Record<string, (directory: string) => HostStorage>> = {
