@@ -36,7 +36,10 @@ function takeAfterCommit(r: RaftState, from: NodeId, m: AppendRequest): void {
     acknowledge(r, from, m.id, r.commitIndex)
     return
   }
-  take(r, from, m, r.commitIndex, m.entries.slice(r.commitIndex - m.prevIndex))
+  const rest = m.entries.slice(r.commitIndex - m.prevIndex)
+  // No leader has this: terms only grow along a log.
+  if ((rest[0] as Entry).epoch < (r.log.term(r.commitIndex) ?? 0)) return
+  take(r, from, m, r.commitIndex, rest)
 }
 
 function take(

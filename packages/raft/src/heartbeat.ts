@@ -41,7 +41,9 @@ export function startRound(r: RaftState, hibernate = false): void {
   r.rounds.push({ round: r.round, at: r.now })
   if (r.rounds.length > ROUNDS_MAX) r.rounds.shift()
   awaitRound(r)
-  const leased = leaseHolds(r)
+  // Before an entry of its own term is committed, a leader does not know all that is: an echo would
+  // make an old commit index look fresh.
+  const leased = leaseHolds(r) && r.commitIndex >= r.termStart
   for (const p of r.peers) sendHeartbeat(r, p, leased, hibernate)
   confirmRounds(r)
 }
@@ -104,9 +106,12 @@ export function handleHeartbeat(r: RaftState, from: NodeId, m: Heartbeat): void 
   r.stamp += 1
   r.stamps.push({ stamp: r.stamp, at: r.now })
   if (r.stamps.length > STAMPS_MAX) r.stamps.shift()
-  // Whether this term is durable here already does not matter: its leader holds a quorum of durable
-  // votes, and whoever starts anew gives none before this promise could have ended.
-  r.out.send(from, heartbeatReply(r, m.round))
+  const reply = heartbeatReply(r, m.round)
+  // A replica whose disk is still empty would, after a crash, start as if it had promised nothing.
+  if (r.durableSeq === 0 && r.neverStored) r.out.sendAfterPersist(from, reply)
+  // Otherwise it does not matter whether this term is durable here already: its leader holds a
+  // quorum of durable votes, and whoever starts again gives none before this promise could have ended.
+  else r.out.send(from, reply)
 }
 
 /** What a follower answers to a heartbeat of `round`; 0 only tells the term. */

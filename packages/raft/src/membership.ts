@@ -199,7 +199,10 @@ export function trackMembers(r: RaftState): void {
   const peers: Progress[] = []
   for (const id of membersOf(membership)) {
     if (id === r.id) continue
-    const witness = membership.witnesses.includes(id)
+    // Until the membership is committed it may be undone, and the entries sent meanwhile with it: a
+    // replica that turned out to be no witness would be left without their commands.
+    const committed = r.configs.activeIndex <= r.commitIndex
+    const witness = committed && membership.witnesses.includes(id)
     const known = r.progress.get(id) ?? new Progress(id, r.log.lastIndex + 1, witness, r.now)
     known.witness = witness
     peers.push(known)
@@ -213,6 +216,7 @@ export function trackMembers(r: RaftState): void {
 export function membershipCommitted(r: RaftState): void {
   const { membership, configs, change } = r
   if (configs.activeIndex > r.commitIndex) return
+  if (r.peers.some((p) => p.witness !== membership.witnesses.includes(p.id))) trackMembers(r)
   if (membership.outgoing.length > 0) {
     // Committed in both halves, and only now, and only once: the entry appended here is not committed.
     if (r.commitIndex >= r.termStart) {

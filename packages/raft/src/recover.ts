@@ -102,9 +102,11 @@ function raiseFloor(r: RaftState, recovered: DurableState, faultyFrom: LogIndex)
 }
 
 function start(r: RaftState, fresh: boolean): void {
+  r.neverStored = fresh
   const timeout = r.options.electionTimeoutMs
   resetElectionDeadline(r)
-  if (electsAlone(r)) {
+  // A membership that is not committed may not be the one by which others elect.
+  if (electsAlone(r) && r.configs.activeIndex <= r.commitIndex) {
     // Nobody else can lead, so there is nobody to wait for.
     if (r.electionDeadline !== Number.POSITIVE_INFINITY) r.electionDeadline = r.now
   } else if (fresh) {

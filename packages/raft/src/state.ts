@@ -130,6 +130,8 @@ export class RaftState {
 
   /** The last batch handed out. */
   seq = 0
+  /** Whether storage held nothing when this replica started. */
+  neverStored = false
   /** The last batch known to be durable. */
   durableSeq = 0
   /** The last request for old entries. */

@@ -84,7 +84,7 @@ export const elections: readonly Exploration[] = [
   {
     name: 'two candidates',
     options: { ...base, ...nothing, timeouts: 2 },
-    expected: { states: 100_002, transitions: 307_244, depth: 15, complete: false },
+    expected: { states: 100_002, transitions: 308_500, depth: 15, complete: false },
   },
   {
     name: 'a first election with a crash at any moment',

@@ -62,7 +62,7 @@ test('the survivor with the best log is made the group, keeps everything, and gr
   }
   group.heal()
   group.restart('c')
-  live(group, 100)
+  live(group, 5_000)
   expect(group.leader()).toBe('c')
   expect(group.replica('c').appliedIndex).toBe(5)
   group.join('f')
