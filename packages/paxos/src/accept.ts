@@ -14,11 +14,7 @@ import { wake } from './hibernation.ts'
  * Whether a message comes from the leader of the promised ballot, which is then followed. A leader
  * whose `prepare` was lost is promised its ballot first, and answered like one that just asked.
  */
-export function follow(
-  r: PaxosState,
-  from: NodeId,
-  m: { readonly ballot: number },
-): boolean {
+export function follow(r: PaxosState, from: NodeId, m: { readonly ballot: number }): boolean {
   if (m.ballot < r.promised) {
     sendNack(r, from)
     return false
@@ -90,7 +86,12 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
   const reached = repairEnd(whole)
   if (reached < m.syncTo) {
     r.out.send(from, {
-      type: 'accepted', config, ballot: r.promised, index: reached, gap: false, partial: true,
+      type: 'accepted',
+      config,
+      ballot: r.promised,
+      index: reached,
+      gap: false,
+      partial: true,
     })
     return
   }
@@ -133,7 +134,11 @@ function comeIntoStep(r: PaxosState, repair: NonNullable<PaxosState['repair']>):
 export function replaceSuffix(r: PaxosState, entries: readonly Entry[], last: LogIndex): void {
   const { log } = r
   let at = 0
-  while (at < entries.length && log.matches((entries[at] as Entry).index, (entries[at] as Entry).epoch)) at++
+  while (
+    at < entries.length &&
+    log.matches((entries[at] as Entry).index, (entries[at] as Entry).epoch)
+  )
+    at++
   const from = at < entries.length ? (entries[at] as Entry).index : last + 1
   if (from <= log.lastIndex) {
     r.mark('paxos/accept/private-entries')

@@ -9,6 +9,7 @@ import { resolveOptions } from './options.ts'
 import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import { recover } from './recover.ts'
+import type { Standing } from './state.ts'
 import { PaxosState, matchesOf, roundsOf } from './state.ts'
 
 /**
@@ -61,16 +62,17 @@ function cloneState(r: PaxosState): PaxosState {
     stamps: [...r.stamps],
     reads: cloneReads(r.reads),
     inspections: new Map(
-      [...r.inspections].map(([token, each]) => [token, { ...each, lengths: new Map(each.lengths) }]),
+      [...r.inspections].map(([token, each]) => [
+        token,
+        { ...each, lengths: new Map(each.lengths) },
+      ]),
     ),
     adoption:
       r.adoption === undefined ? undefined : { ...r.adoption, entries: [...r.adoption.entries] },
     repair: r.repair === undefined ? undefined : { ...r.repair, entries: [...r.repair.entries] },
     transfer: r.transfer === undefined ? undefined : { ...r.transfer },
     change:
-      r.change === undefined
-        ? undefined
-        : { ...r.change, joiners: new Map(r.change.joiners) },
+      r.change === undefined ? undefined : { ...r.change, joiners: new Map(r.change.joiners) },
   })
 }
 
@@ -138,7 +140,7 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
 function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
   const { adoption, repair, change, transfer, pull } = r
   for (const id of [...r.promises.keys()].sort()) {
-    const { accepted, length, decided, blank } = r.promises.get(id) as never
+    const { accepted, length, decided, blank } = r.promises.get(id) as Standing
     writer.text(`${id} ${accepted} ${length} ${decided} ${String(blank)}`)
   }
   for (const id of [...r.answers.keys()].sort()) {

@@ -145,12 +145,7 @@ function grantLease(r: PaxosState, to: NodeId): void {
   r.grantedUntil = r.now + r.options.electionTimeoutMs
 }
 
-function sendHeartbeatReply(
-  r: PaxosState,
-  to: NodeId,
-  round: number,
-  afterPersist = false,
-): void {
+function sendHeartbeatReply(r: PaxosState, to: NodeId, round: number, afterPersist = false): void {
   const recent = r.now - 2 * r.options.electionTimeoutMs
   const starved: NodeId[] = []
   for (const [id, at] of r.starvedAt) {

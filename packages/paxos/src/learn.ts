@@ -24,7 +24,8 @@ export function learn(r: PaxosState, entries: readonly Entry[]): void {
   const last = fresh[fresh.length - 1]
   if (last === undefined || fresh[0]?.index !== r.decided + 1) return
   let at = 0
-  while (at < fresh.length && r.log.matches((fresh[at] as Entry).index, (fresh[at] as Entry).epoch)) at++
+  while (at < fresh.length && r.log.matches((fresh[at] as Entry).index, (fresh[at] as Entry).epoch))
+    at++
   const contrary = fresh[at]
   if (contrary !== undefined) {
     if (contrary.index <= r.log.lastIndex) {
@@ -104,7 +105,13 @@ export function entriesReadToGive(
   // Since they were asked for, what was not decided may have been replaced.
   else if (r.log.matches(first.index, first.epoch)) {
     const last = lastToGive(r, r.config, donation.ballot)
-    give(r, donation.to, r.config, first.index - 1, entries.filter((entry) => entry.index <= last))
+    give(
+      r,
+      donation.to,
+      r.config,
+      first.index - 1,
+      entries.filter((entry) => entry.index <= last),
+    )
   }
   return true
 }
@@ -116,7 +123,8 @@ function give(
   prev: LogIndex,
   entries: readonly Entry[],
 ): void {
-  const base = config === 0 && prev >= r.log.firstIndex - 1 ? r.configs.at(prev).membership : undefined
+  const base =
+    config === 0 && prev >= r.log.firstIndex - 1 ? r.configs.at(prev).membership : undefined
   r.out.sendAfterPersist(to, {
     type: 'pulled',
     config: r.config,

@@ -113,7 +113,9 @@ function checkNumbers(options: ResolvedOptions): void {
     if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) {
       return
     }
-    throw invalid(`${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(value)}`)
+    throw invalid(
+      `${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(value)}`,
+    )
   }
   whole('electionTimeoutMs', 3, 3_600_000)
   whole('heartbeatIntervalMs', 1, Math.floor(options.electionTimeoutMs / 3))
@@ -130,7 +132,8 @@ function checkNumbers(options: ResolvedOptions): void {
 function checkQuorums(quorums: PaxosQuorums | undefined): void {
   if (quorums === undefined) return
   const { prepare, accept } = quorums
-  const whole = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1 && (n as number) <= 31
+  const whole = (n: unknown): boolean =>
+    Number.isInteger(n) && (n as number) >= 1 && (n as number) <= 31
   if (whole(prepare) && whole(accept) && Object.keys(quorums).length === 2) return
   throw invalid('quorums must be { prepare, accept }, two integers from 1 to 31')
 }

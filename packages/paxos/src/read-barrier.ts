@@ -30,7 +30,8 @@ export function readBarrier(r: PaxosState, id: CallId, mode: ReadMode): void {
   const lease = mode !== 'quorum'
   const deadline = r.now + r.options.readTimeoutMs
   if (r.role === 'leader') leaderRead(r, { from: r.id, id, index: -1, round: -1, deadline }, lease)
-  else if (mode === 'quorum' && r.options.quorumReads && r.config > 0) inspect(r, id, nextToken(r), deadline)
+  else if (mode === 'quorum' && r.options.quorumReads && r.config > 0)
+    inspect(r, id, nextToken(r), deadline)
   else forward(r, { id, token: nextToken(r), lease, deadline, sentAt: r.now })
 }
 
@@ -93,7 +94,13 @@ function release(r: PaxosState, read: LeaderRead): void {
     r.out.read(read.id, read.index)
     return
   }
-  r.out.send(read.from, { type: 'readReply', config: r.config, ballot: r.promised, token: read.id, index: read.index })
+  r.out.send(read.from, {
+    type: 'readReply',
+    config: r.config,
+    ballot: r.promised,
+    token: read.id,
+    index: read.index,
+  })
   const p = r.progress.get(read.from)
   // The follower may not know yet that what it holds is decided, and would wait for a heartbeat.
   if (p !== undefined) tellDecided(r, p)
@@ -154,7 +161,13 @@ function forward(r: PaxosState, read: ForwardedRead): void {
 
 function sendRead(r: PaxosState, leader: NodeId, read: ForwardedRead): void {
   read.sentAt = r.now
-  r.out.send(leader, { type: 'read', config: r.config, ballot: r.promised, token: read.token, lease: read.lease })
+  r.out.send(leader, {
+    type: 'read',
+    config: r.config,
+    ballot: r.promised,
+    token: read.token,
+    lease: read.lease,
+  })
 }
 
 /** Takes a follower's request. Asked twice, it is answered twice, each time by a round of its own. */

@@ -34,7 +34,11 @@ export function receive(r: PaxosState, from: NodeId, m: PaxosMessage): void {
   }
 }
 
-function handle(r: PaxosState, from: NodeId, m: Exclude<PaxosMessage, { type: 'pull' | 'pulled' | 'offer' }>): void {
+function handle(
+  r: PaxosState,
+  from: NodeId,
+  m: Exclude<PaxosMessage, { type: 'pull' | 'pulled' | 'offer' }>,
+): void {
   switch (m.type) {
     case 'prepare':
       return handlePrepare(r, from, m)

@@ -103,7 +103,12 @@ function sealWhenReady(r: PaxosState): boolean {
 function seal(r: PaxosState, change: PendingChange): void {
   change.stage = 'seal'
   const payload = membershipPayload(change.target)
-  const entry = { index: r.log.lastIndex + 1, epoch: r.promised, kind: 'membership' as const, payload }
+  const entry = {
+    index: r.log.lastIndex + 1,
+    epoch: r.promised,
+    kind: 'membership' as const,
+    payload,
+  }
   appendOwn(r, [entry], 0)
   r.configs.append(entry)
   r.event('seal', { version: change.target.version, index: entry.index })
@@ -141,7 +146,12 @@ export function tickChange(r: PaxosState): void {
   r.mark('paxos/reconfigure/gave-up')
   r.change = undefined
   if (change.id !== undefined) {
-    r.out.reject(change.id, 'UNAVAILABLE', 'the new voters did not catch up; nothing was changed', r.id)
+    r.out.reject(
+      change.id,
+      'UNAVAILABLE',
+      'the new voters did not catch up; nothing was changed',
+      r.id,
+    )
   }
 }
 
@@ -197,9 +207,10 @@ export function abandonChange(r: PaxosState): void {
   if (change === undefined || change.stage === 'start') return
   r.change = undefined
   if (change.id === undefined) return
-  const [code, why] = change.stage === 'learn'
-    ? (['UNAVAILABLE', 'leadership was lost before the change; nothing was changed'] as const)
-    : (['OUTCOME_UNKNOWN', 'leadership was lost during the change'] as const)
+  const [code, why] =
+    change.stage === 'learn'
+      ? (['UNAVAILABLE', 'leadership was lost before the change; nothing was changed'] as const)
+      : (['OUTCOME_UNKNOWN', 'leadership was lost during the change'] as const)
   r.out.reject(change.id, code, why, undefined)
 }
 
@@ -211,7 +222,8 @@ export function abandonChange(r: PaxosState): void {
 export function noteBlank(r: PaxosState, p: Progress, blank: boolean): void {
   p.blank = blank
   if (!blank || !r.membership.voters.includes(p.id)) return
-  if (r.change !== undefined || r.sealed || r.decided < r.syncIndex || r.now < r.handOverAfter) return
+  if (r.change !== undefined || r.sealed || r.decided < r.syncIndex || r.now < r.handOverAfter)
+    return
   if (p.decided + r.options.promoteLagEntries < r.log.lastIndex) return
   r.mark('paxos/reconfigure/for-a-blank-voter')
   r.handOverAfter = r.now + 10 * r.options.electionTimeoutMs

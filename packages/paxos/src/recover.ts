@@ -57,7 +57,13 @@ function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
   }
   if (!fresh) throw corrupt('a log without a hard state')
   const initial = init.bootstrap
-  return { promised: 0, accepted: 0, decided: 0, blankTo: initial === undefined ? NEVER_TOLD : 0, initial }
+  return {
+    promised: 0,
+    accepted: 0,
+    decided: 0,
+    blankTo: initial === undefined ? NEVER_TOLD : 0,
+    initial,
+  }
 }
 
 function recoverDecided(init: ConsensusInit, hard: HardState, lastIndex: LogIndex): LogIndex {

@@ -69,7 +69,10 @@ export function answer<T>(
     return { acceptor, reply: { type: 'refuse', ballot, promised } }
   }
   if (message.type === 'prepare') {
-    return { acceptor: { promised: ballot, accepted }, reply: { type: 'promise', ballot, accepted } }
+    return {
+      acceptor: { promised: ballot, accepted },
+      reply: { type: 'promise', ballot, accepted },
+    }
   }
   const proposal = { ballot, value: message.value }
   return { acceptor: { promised: ballot, accepted: proposal }, reply: { type: 'accepted', ballot } }
@@ -165,12 +168,7 @@ export class WriteOnceRegister<T> {
    * @param attempt - the last attempt that this proposer ever began: what it kept of the
    * {@link WriteOnceRegister.lastAttempt} of an earlier run. Default 0
    */
-  constructor(
-    proposer: string,
-    acceptors: readonly string[],
-    ask: AskAcceptor<T>,
-    attempt = 0,
-  ) {
+  constructor(proposer: string, acceptors: readonly string[], ask: AskAcceptor<T>, attempt = 0) {
     this.#proposer = proposer
     this.#acceptors = acceptors
     this.#ask = ask

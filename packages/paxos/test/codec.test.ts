@@ -14,10 +14,20 @@ const flag = fc.boolean()
 const id = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
 const ids = fc.uniqueArray(id, { maxLength: 5 }).map((list) => list.sort())
 const membership = fc.record({
-  version: number, voters: ids, learners: ids, witnesses: ids, outgoing: ids, learnersNext: ids,
+  version: number,
+  voters: ids,
+  learners: ids,
+  witnesses: ids,
+  outgoing: ids,
+  learnersNext: ids,
 })
 const snapshot = fc.record({
-  id, index: number, epoch: number, sizeBytes: number, checksum: fc.nat(0xffffffff), membership,
+  id,
+  index: number,
+  epoch: number,
+  sizeBytes: number,
+  checksum: fc.nat(0xffffffff),
+  membership,
 })
 const tail = fc.array(
   fc.record({
@@ -32,16 +42,16 @@ const tail = fc.array(
 function withEntries<T extends { readonly prev: number }>(
   record: fc.Arbitrary<T>,
 ): fc.Arbitrary<T & { config: number; ballot: number; entries: readonly Entry[] }> {
-  return fc.tuple(record, tail, fc.nat(1_000), fc.nat(5), fc.nat(9)).map(
-    ([rest, items, first, later, config]) => {
+  return fc
+    .tuple(record, tail, fc.nat(1_000), fc.nat(5), fc.nat(9))
+    .map(([rest, items, first, later, config]) => {
       let epoch = first
       const entries = items.map(({ growth, kind, payload }, at): Entry => {
         epoch += growth
         return { index: rest.prev + 1 + at, epoch, kind, payload }
       })
       return { ...rest, config, ballot: epoch + later, entries }
-    },
-  )
+    })
 }
 
 function of<K extends PaxosMessage['type'], R extends object>(
@@ -55,19 +65,28 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   of('prepare', { accepted: number, length: number, decided: number, transfer: flag }),
   withEntries(
     fc.record({
-      type: fc.constant('promise' as const), accepted: number, length: number, decided: number,
-      blank: flag, prev: number,
+      type: fc.constant('promise' as const),
+      accepted: number,
+      length: number,
+      decided: number,
+      blank: flag,
+      prev: number,
     }),
   ),
   withEntries(
     fc.record({
-      type: fc.constant('accept' as const), prev: number, prevEpoch: number, syncTo: number,
+      type: fc.constant('accept' as const),
+      prev: number,
+      prevEpoch: number,
+      syncTo: number,
       decided: number,
     }),
   ),
   withEntries(
     fc.record({
-      type: fc.constant('pulled' as const), prev: number, decided: number,
+      type: fc.constant('pulled' as const),
+      prev: number,
+      decided: number,
       base: fc.option(membership, { nil: undefined }),
     }),
   ),
@@ -75,8 +94,13 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
   of('decide', { decided: number }),
   of('heartbeat', { round: number, happy: flag, hibernate: flag, decided: number, echo: number }),
   of('heartbeatReply', {
-    round: number, stamp: number, priority: number, decided: number, blank: flag,
-    hibernating: flag, starved: fc.array(id),
+    round: number,
+    stamp: number,
+    priority: number,
+    decided: number,
+    blank: flag,
+    hibernating: flag,
+    starved: fc.array(id),
   }),
   of('ask', { round: number }),
   of('answer', { round: number, happy: flag, led: flag, priority: number, decided: number }),
@@ -160,19 +184,29 @@ describe('messages', () => {
 
 test('a hard state is read as it was written, and none that contradicts itself', () => {
   fc.assert(
-    fc.property(number, number, number, fc.option(membership, { nil: undefined }), (a, b, decided, initial) => {
-      const [accepted, promised] = a < b ? [a, b] : [b, a]
-      const state = { promised, accepted, decided, blankTo: NEVER_TOLD, initial }
-      expect(decode(hardStateCodec, encode(hardStateCodec, state))).toEqual(state)
-      if (accepted === promised) return
-      const turned = { ...state, promised: accepted, accepted: promised }
-      expect(() => decode(hardStateCodec, encode(hardStateCodec, turned))).toThrow('promised')
-    }),
+    fc.property(
+      number,
+      number,
+      number,
+      fc.option(membership, { nil: undefined }),
+      (a, b, decided, initial) => {
+        const [accepted, promised] = a < b ? [a, b] : [b, a]
+        const state = { promised, accepted, decided, blankTo: NEVER_TOLD, initial }
+        expect(decode(hardStateCodec, encode(hardStateCodec, state))).toEqual(state)
+        if (accepted === promised) return
+        const turned = { ...state, promised: accepted, accepted: promised }
+        expect(() => decode(hardStateCodec, encode(hardStateCodec, turned))).toThrow('promised')
+      },
+    ),
   )
 })
 
 test('ballots are ordered by round, priority and rank, and each has one owner', () => {
-  const part = fc.record({ round: fc.integer({ min: 1, max: 2 ** 40 }), priority: fc.nat(100), rank: fc.nat(31) })
+  const part = fc.record({
+    round: fc.integer({ min: 1, max: 2 ** 40 }),
+    priority: fc.nat(100),
+    rank: fc.nat(31),
+  })
   fc.assert(
     fc.property(part, part, (a, b) => {
       expect(partsOf(ballotOf(a))).toEqual(a)
@@ -181,10 +215,21 @@ test('ballots are ordered by round, priority and rank, and each has one owner', 
     }),
   )
   const voters = ['a', 'b', 'c']
-  const members = { version: 1, voters, learners: [], witnesses: [], outgoing: [], learnersNext: [] }
+  const members = {
+    version: 1,
+    voters,
+    learners: [],
+    witnesses: [],
+    outgoing: [],
+    learnersNext: [],
+  }
   const owner = (round: number, rank: number): string | undefined =>
     ownerOf(ballotOf({ round, priority: 1, rank }), members)
   expect([owner(1, 0), owner(9, 2), owner(1, 3), owner(0, 0), owner(2 ** 40 + 1, 0)]).toEqual([
-    'a', 'c', undefined, undefined, undefined,
+    'a',
+    'c',
+    undefined,
+    undefined,
+    undefined,
   ])
 })

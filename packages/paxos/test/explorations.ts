@@ -108,7 +108,14 @@ export const duels: readonly Exploration[] = [
   },
   {
     name: 'ballots over logs that differ, with a crash and disks that answer at once',
-    options: { ...base, ...nothing, prepare: diverged, timeouts: 3, crashes: 1, persistAtOnce: true },
+    options: {
+      ...base,
+      ...nothing,
+      prepare: diverged,
+      timeouts: 3,
+      crashes: 1,
+      persistAtOnce: true,
+    },
     expected: { states: 20_000, transitions: 55_904, depth: 9, complete: false },
   },
   {
@@ -127,7 +134,13 @@ export const changes: readonly Exploration[] = [
   {
     name: 'a change of leader with a message that comes twice and a crash',
     options: {
-      ...base, ...nothing, prepare: led, timeouts: 1, proposals: 2, duplicates: 1, crashes: 1,
+      ...base,
+      ...nothing,
+      prepare: led,
+      timeouts: 1,
+      proposals: 2,
+      duplicates: 1,
+      crashes: 1,
       persistAtOnce: true,
     },
     expected: { states: 20_000, transitions: 45_911, depth: 6, complete: false },
@@ -135,19 +148,37 @@ export const changes: readonly Exploration[] = [
   {
     name: 'a read while the leader changes',
     options: {
-      ...base, ...nothing, prepare: led, timeouts: 2, proposals: 1, reads: 1, persistAtOnce: true,
+      ...base,
+      ...nothing,
+      prepare: led,
+      timeouts: 2,
+      proposals: 1,
+      reads: 1,
+      persistAtOnce: true,
     },
     expected: { states: 20_005, transitions: 46_827, depth: 7, complete: false },
   },
   {
     name: 'a stop-sign while the leader changes',
-    options: { ...base, ...nothing, prepare: led, timeouts: 1, proposals: 1, targets: [{ voters: ['a', 'b'] }] },
+    options: {
+      ...base,
+      ...nothing,
+      prepare: led,
+      timeouts: 1,
+      proposals: 1,
+      targets: [{ voters: ['a', 'b'] }],
+    },
     expected: { states: 20_005, transitions: 58_027, depth: 9, complete: false },
   },
   {
     name: 'a stop-sign that removes the leader, with a crash',
     options: {
-      ...base, ...nothing, prepare: led, timeouts: 1, crashes: 1, targets: [{ voters: ['b', 'c'] }],
+      ...base,
+      ...nothing,
+      prepare: led,
+      timeouts: 1,
+      crashes: 1,
+      targets: [{ voters: ['b', 'c'] }],
       persistAtOnce: true,
     },
     expected: { states: 20_000, transitions: 46_059, depth: 8, complete: false },
@@ -155,14 +186,27 @@ export const changes: readonly Exploration[] = [
   {
     name: 'a stop-sign that makes a learner a voter',
     options: {
-      ...base, ...nothing, members: { voters: ['a', 'b'], learners: ['c'] }, prepare: led,
-      timeouts: 1, proposals: 1, targets: [{ voters: ['a', 'c'] }], persistAtOnce: true,
+      ...base,
+      ...nothing,
+      members: { voters: ['a', 'b'], learners: ['c'] },
+      prepare: led,
+      timeouts: 1,
+      proposals: 1,
+      targets: [{ voters: ['a', 'c'] }],
+      persistAtOnce: true,
     },
     expected: { states: 20_001, transitions: 48_724, depth: 9, complete: false },
   },
   {
     name: 'a snapshot fetched while the leader changes',
-    options: { ...base, ...nothing, prepare: behind, timeouts: 2, proposals: 1, persistAtOnce: true },
+    options: {
+      ...base,
+      ...nothing,
+      prepare: behind,
+      timeouts: 2,
+      proposals: 1,
+      persistAtOnce: true,
+    },
     expected: { states: 20_002, transitions: 51_865, depth: 9, complete: false },
   },
 ]

@@ -24,7 +24,9 @@ function formatMessage(m: PaxosMessage): string {
   return `${m.type}${epoch}/${ballotText(m.ballot)}${bodyOf(m)}`
 }
 
-function entriesText(m: { readonly entries: readonly { index: number; epoch: number; kind: string }[] }): string {
+function entriesText(m: {
+  readonly entries: readonly { index: number; epoch: number; kind: string }[]
+}): string {
   return `[${m.entries.map((e) => `${e.index}/${ballotText(e.epoch)} ${e.kind}`).join(', ')}]`
 }
 

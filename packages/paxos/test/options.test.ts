@@ -7,7 +7,13 @@ import { expect, test } from 'vitest'
 import type { PaxosMessage, PaxosOptions } from '../src/index.ts'
 import { paxos } from '../src/index.ts'
 import { resolveOptions } from '../src/options.ts'
-import { acceptQuorum, confirmQuorum, inspectQuorum, prepareQuorum, quorumsRefuse } from '../src/quorums.ts'
+import {
+  acceptQuorum,
+  confirmQuorum,
+  inspectQuorum,
+  prepareQuorum,
+  quorumsRefuse,
+} from '../src/quorums.ts'
 
 function codeOf(run: () => unknown): string {
   try {
@@ -21,7 +27,10 @@ function codeOf(run: () => unknown): string {
 test.each<[string, PaxosOptions]>([
   ['an unknown one', { electionTimeout: 5 } as PaxosOptions],
   ['a timeout that is no integer', { electionTimeoutMs: 1.5 }],
-  ['heartbeats slower than a third of the timeout', { electionTimeoutMs: 300, heartbeatIntervalMs: 101 }],
+  [
+    'heartbeats slower than a third of the timeout',
+    { electionTimeoutMs: 300, heartbeatIntervalMs: 101 },
+  ],
   ['a drift over a half', { clockDriftMax: 0.6 }],
   ['a drift that is no number', { clockDriftMax: Number.NaN }],
   ['a priority over 100', { priority: 101 }],
@@ -63,9 +72,11 @@ test('every set that promises meets every one that accepts or confirms, and ever
     for (let accept = 1; accept <= 5; accept++) {
       const options = resolveOptions({ quorums: { prepare, accept } })
       const meet = (a: number, b: number): boolean =>
-        subsets.filter((set) => set.length === a).every((x) =>
-          subsets.filter((set) => set.length === b).every((y) => x.some((at) => y.includes(at))),
-        )
+        subsets
+          .filter((set) => set.length === a)
+          .every((x) =>
+            subsets.filter((set) => set.length === b).every((y) => x.some((at) => y.includes(at))),
+          )
       expect(quorumsRefuse(5, options) === undefined).toBe(meet(prepare, accept))
       expect(meet(prepareQuorum(5, options), confirmQuorum(5, options))).toBe(true)
       expect(meet(acceptQuorum(5, options), inspectQuorum(5, options))).toBe(true)

@@ -3,7 +3,13 @@
 import { createRandom } from '@quorate/core'
 import { describe, expect, test } from 'vitest'
 import type { SynodAcceptor, SynodMessage } from '../src/index.ts'
-import { SynodAttempt, WriteOnceRegister, answer, compareBallots, newAcceptor } from '../src/index.ts'
+import {
+  SynodAttempt,
+  WriteOnceRegister,
+  answer,
+  compareBallots,
+  newAcceptor,
+} from '../src/index.ts'
 
 const names = ['x', 'y', 'z']
 
@@ -89,7 +95,9 @@ describe('an attempt', () => {
     const accepted = (number: number, value: string): void => {
       const ballot = { attempt: number, proposer: 'b' }
       attempt.take(value, {
-        type: 'promise', ballot: attempt.ballot, accepted: { ballot, value },
+        type: 'promise',
+        ballot: attempt.ballot,
+        accepted: { ballot, value },
       })
     }
     accepted(5, 'x')
@@ -182,6 +190,7 @@ test('ballots are in one order', () => {
   const order = [undefined, [1, 'a'], [1, 'b'], [2, 'a']] as const
   const ballots = order.map((each) => each && { attempt: each[0], proposer: each[1] })
   for (const [i, a] of ballots.entries()) {
-    for (const [j, b] of ballots.entries()) expect(Math.sign(compareBallots(a, b))).toBe(Math.sign(i - j))
+    for (const [j, b] of ballots.entries())
+      expect(Math.sign(compareBallots(a, b))).toBe(Math.sign(i - j))
   }
 })

@@ -89,7 +89,7 @@ async function checkLoadThroughKills(
 }
 
 describe('a cluster of three processes', () => {
-  it.each(['raft'])(
+  it.each(['raft', 'paxos'])(
     'keeps every acknowledged record through kills (%s)',
     async (consensus) => {
       const ids = ['a', 'b', 'c']
