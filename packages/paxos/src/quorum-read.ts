@@ -68,7 +68,9 @@ export function handleInspected(r: PaxosState, from: NodeId, m: Inspected): void
 /** Lets reads go whose quorum has answered, as far as what it showed is decided here. */
 export function settleInspections(r: PaxosState): void {
   const { voters } = r.membership
-  for (const inspection of [...r.inspections.values()]) {
+  // One that asks again is put back into the map: the list is what there was before.
+  const waiting = Array.from(r.inspections.values())
+  for (const inspection of waiting) {
     if (inspection.config !== r.config) {
       // The voters asked may all have been those of an epoch that has ended: asks the new ones.
       r.mark('paxos/read/inspects-again')
