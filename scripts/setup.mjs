@@ -102,6 +102,7 @@ export function setup() {
  */
 export function build(filters = []) {
   const turbo = join(root, 'node_modules', 'turbo', 'bin', 'turbo')
+  console.log('Building (only what has changed) …')
   const started = performance.now()
   const result = spawnSync(
     process.execPath,

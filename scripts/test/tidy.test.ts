@@ -198,7 +198,8 @@ describe('documented codes', () => {
       ([, code]) => code,
     )
     expect(codes.length).toBeGreaterThan(20)
-    expect(headings.toSorted()).toEqual(codes.toSorted())
+    expect(new Set(headings)).toEqual(new Set(codes))
+    expect(headings).toHaveLength(codes.length)
   })
 
   it('include the exit codes of the command', () => {

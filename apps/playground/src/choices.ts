@@ -3,6 +3,7 @@
 import type { ConsensusFactory, HostStorage, NodeId, Partitioner, Random } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
 import { paxos } from '@quorate/paxos'
+import type { SimulateOptions } from '@quorate/sim'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
 import { fsStorage } from '@quorate/storage-fs'
@@ -14,20 +15,34 @@ export const consensusChoices: Readonly<Record<string, () => ConsensusFactory>> 
   paxos: () => paxos(),
 }
 
-/** What a simulation draws of each algorithm's settings, so that seeds differ in these too. */
-export const simulatedConsensus: Readonly<Record<string, (random: Random) => ConsensusFactory>> = {
-  raft(random) {
-    const electionTimeoutMs = 150 + random.below(850)
-    const heartbeatIntervalMs = Math.max(10, Math.floor(electionTimeoutMs / (3 + random.below(8))))
-    const preVote = random.fraction() < 0.7
-    return raft({
-      electionTimeoutMs,
-      heartbeatIntervalMs,
-      preVote,
-      checkQuorum: true,
-      clockDriftMax: 0.1,
-    })
-  },
+/** What a simulation takes of an algorithm: settings drawn from the seed, and what it promises. */
+export type Simulated = Pick<SimulateOptions, 'consensus' | 'promises'>
+
+function simulatedRaft(random: Random): ConsensusFactory {
+  const electionTimeoutMs = 150 + random.below(850)
+  const heartbeatIntervalMs = Math.max(10, Math.floor(electionTimeoutMs / (3 + random.below(8))))
+  const preVote = random.fraction() < 0.7
+  return raft({
+    electionTimeoutMs,
+    heartbeatIntervalMs,
+    preVote,
+    checkQuorum: true,
+    clockDriftMax: 0.1,
+  })
+}
+
+function simulatedPaxos(random: Random): ConsensusFactory {
+  const electionTimeoutMs = 150 + random.below(850)
+  const heartbeatIntervalMs = Math.max(10, Math.floor(electionTimeoutMs / (3 + random.below(8))))
+  const quorumReads = random.fraction() < 0.3
+  return paxos({ electionTimeoutMs, heartbeatIntervalMs, quorumReads, clockDriftMax: 0.1 })
+}
+
+/** The algorithms that `sim` knows. */
+export const simulatedConsensus: Readonly<Record<string, Simulated>> = {
+  raft: { consensus: simulatedRaft },
+  // A ballot names its leader, a round does not, and an entry is decided again in later rounds.
+  paxos: { consensus: simulatedPaxos, promises: { leaderPerEpoch: false, epochsAgree: false } },
 }
 
 /** The storages that `--storage` knows; each is given the host's directory. */

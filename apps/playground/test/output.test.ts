@@ -17,7 +17,7 @@ describe('exit codes', () => {
     [new CommandEnd('notFound'), 3],
     [new QuorateError('CONFLICT', ''), 4],
     [new QuorateError('OUTCOME_UNKNOWN', ''), 5],
-    [new QuorateError('TIMEOUT', ''), 5],
+    [new QuorateError('TIMEOUT', ''), 6],
     [new QuorateError('UNAVAILABLE', ''), 6],
     [new QuorateError('PORT_IN_USE', ''), 8],
     [new QuorateError('STORAGE_ALGORITHM_MISMATCH', ''), 8],

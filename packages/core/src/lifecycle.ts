@@ -7,6 +7,40 @@ export interface AbortOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const fans = new WeakMap<
+  AbortSignal,
+  { readonly fire: () => void; readonly listeners: Set<() => void> }
+>()
+
+/**
+ * Calls `listener` once when `signal` is aborted, which it must not be yet. However many listen to
+ * one signal, the platform sees one listener: many calls under one signal are no leak.
+ */
+export function onAbort(signal: AbortSignal, listener: () => void): void {
+  let fan = fans.get(signal)
+  if (fan === undefined) {
+    const listeners = new Set<() => void>()
+    const fire = (): void => {
+      fans.delete(signal)
+      for (const each of listeners) each()
+    }
+    fan = { fire, listeners }
+    fans.set(signal, fan)
+    signal.addEventListener('abort', fire, { once: true })
+  }
+  fan.listeners.add(listener)
+}
+
+/** Takes back {@link onAbort}; harmless where the listener was called or never added. */
+export function offAbort(signal: AbortSignal, listener: () => void): void {
+  const fan = fans.get(signal)
+  if (fan === undefined) return
+  fan.listeners.delete(listener)
+  if (fan.listeners.size > 0) return
+  fans.delete(signal)
+  signal.removeEventListener('abort', fan.fire)
+}
+
 /** Where a resource is in its life; it only moves forward. */
 export type Lifecycle = 'opening' | 'open' | 'closing' | 'closed'
 

@@ -54,7 +54,7 @@ export function becomeDiscontent(r: PaxosState): void {
 }
 
 /** Whether it needs no other leader than the one it has. */
-export function isContent(r: PaxosState): boolean {
+function isContent(r: PaxosState): boolean {
   return r.role !== 'follower' || r.now < r.contentUntil
 }
 

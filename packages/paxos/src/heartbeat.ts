@@ -85,7 +85,7 @@ export function tickLeader(r: PaxosState): void {
 }
 
 /** Stops leading, and tells whoever still hears it: one of them may reach more. */
-export function resign(r: PaxosState): void {
+function resign(r: PaxosState): void {
   for (const p of r.peers) sendHeartbeat(r, p.id, 0, false, false)
   becomeFollower(r, r.promised, undefined)
   becomeDiscontent(r)

@@ -62,7 +62,7 @@ export function startPull(r: PaxosState, from: NodeId): void {
 }
 
 /** When a pull that was not answered may be made again, of anybody. */
-export function pullDeadline(r: PaxosState): number {
+function pullDeadline(r: PaxosState): number {
   return (r.pull?.sentAt ?? r.now) + 3 * r.options.heartbeatIntervalMs
 }
 

@@ -7,7 +7,7 @@ import { NEVER_TOLD, hardStateCodec } from '../src/hard-state.ts'
 import type { PaxosMessage } from '../src/index.ts'
 
 /** A ballot, such as `2c`. */
-export function ballotText(ballot: number): string {
+function ballotText(ballot: number): string {
   if (ballot === 0) return '0'
   const { round, priority, rank } = partsOf(ballot)
   return `${round}${priority === 1 ? '' : `p${priority}`}${String.fromCharCode(97 + rank)}`

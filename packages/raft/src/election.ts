@@ -163,7 +163,7 @@ function tally(r: RaftState): void {
 }
 
 /** Leads the term that it won. */
-export function becomeLeader(r: RaftState): void {
+function becomeLeader(r: RaftState): void {
   assert(r.role === 'candidate' && r.vote === r.id, 'a leader won its term')
   r.role = 'leader'
   r.leader = r.id

@@ -1,7 +1,7 @@
 // Read barriers of one replica: readers of one turn share one round of the core, and wait until
 // the state machine has caught up with the index that came back.
 import type { CallId, CallOptions, Clock, Limits, LogIndex, ReadMode, Timer } from '@quorate/core'
-import { abortError, QuorateError } from '@quorate/core'
+import { abortError, QuorateError, offAbort, onAbort } from '@quorate/core'
 import type { Meters } from './metrics.ts'
 
 const DEFAULT_TIMEOUT_MS = 10_000
@@ -54,7 +54,7 @@ export class Barriers {
       throw new QuorateError('LIMIT_EXCEEDED', 'too many reads are pending', { retryable: true })
     }
     return new Promise<LogIndex>((resolve, reject) => {
-      const onAbort = (): void => waiter.reject(abortError(signal as AbortSignal, 'the read'))
+      const aborted = (): void => waiter.reject(abortError(signal as AbortSignal, 'the read'))
       const timer: Timer = clock.setTimer(timeoutMs, () =>
         waiter.reject(new QuorateError('TIMEOUT', `the read was not confirmed in ${timeoutMs} ms`)),
       )
@@ -65,7 +65,7 @@ export class Barriers {
         this.#size--
         meters.readsPending.add(-1)
         timer.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        if (signal !== undefined) offAbort(signal, aborted)
         return true
       }
       const waiter: Waiter = {
@@ -74,7 +74,7 @@ export class Barriers {
       }
       this.#size++
       meters.readsPending.add(1)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal !== undefined) onAbort(signal, aborted)
       this.#join(mode, waiter)
     })
   }

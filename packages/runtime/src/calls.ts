@@ -10,7 +10,7 @@ import type {
   Timer,
   Unsubscribe,
 } from '@quorate/core'
-import { abortError, checkId, QuorateError } from '@quorate/core'
+import { abortError, checkId, QuorateError, offAbort, onAbort } from '@quorate/core'
 import type { FrameRecord } from './frame.ts'
 import { writeCall, writeFailure, writeResult } from './frame.ts'
 import type { CallHandler } from './host.ts'
@@ -113,16 +113,16 @@ export function createCalls(
               cause,
             }),
           )
-        const onAbort = (): void => unknown('was aborted', signal?.reason)
+        const aborted = (): void => unknown('was aborted', signal?.reason)
         const timer: Timer = clock.setTimer(timeoutMs, () =>
           unknown(`had no answer in ${timeoutMs} ms`),
         )
         const release = (): void => {
           pending.delete(id)
           timer.cancel()
-          signal?.removeEventListener('abort', onAbort)
+          if (signal !== undefined) offAbort(signal, aborted)
         }
-        signal?.addEventListener('abort', onAbort, { once: true })
+        if (signal !== undefined) onAbort(signal, aborted)
         pending.set(id, {
           to,
           resolve(body) {

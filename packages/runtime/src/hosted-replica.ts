@@ -1,6 +1,8 @@
 // What a host and its replicas are to each other: what it lends to all of them alike, and what it
 // asks of each beyond the contract that stores know.
 import type {
+  LogIndex,
+  ConsensusCore,
   AbortOptions,
   Clock,
   ConsensusFactory,
@@ -57,6 +59,20 @@ export interface ReplicaContext {
   onFailed(group: GroupId, error: QuorateError): void
   /** A replica has been closed. */
   onClosed(replica: HostedReplica): void
+}
+
+/** What a replica starts from. */
+export interface ReplicaStart {
+  /** Its log. */
+  readonly log: LogStorage
+  /** Its core. */
+  readonly core: ConsensusCore
+  /** Its randomness, different at each start. */
+  readonly random: Random
+  /** What the state machine contains. */
+  readonly appliedIndex: LogIndex
+  /** Where its newest snapshot stands. */
+  readonly newest: LogIndex
 }
 
 /** A replica as its host sees it. */

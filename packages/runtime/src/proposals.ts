@@ -1,7 +1,7 @@
 // The proposals of one replica that have no outcome yet: gathered for one turn into one input,
 // recognised when they are applied, and ended honestly when they cannot be.
 import type { CallId, CallOptions, Clock, Limits, Random, Timer } from '@quorate/core'
-import { abortError, QuorateError } from '@quorate/core'
+import { abortError, QuorateError, offAbort, onAbort } from '@quorate/core'
 import type { Origin } from './envelope.ts'
 import { drawOrigin, wrapCommand } from './envelope.ts'
 import type { Meters } from './metrics.ts'
@@ -98,7 +98,7 @@ export class Proposals {
       }
       if (signal !== undefined) {
         proposal.onAbort = () => this.#fail(proposal, aborted(proposal, signal))
-        signal.addEventListener('abort', proposal.onAbort, { once: true })
+        onAbort(signal, proposal.onAbort)
       }
       this.#pending.set(sequence, proposal)
       this.#bytes += command.length
@@ -183,7 +183,7 @@ export class Proposals {
     const batch = proposal.batch === 0 ? undefined : this.#batches.get(proposal.batch)
     if (batch?.last === proposal.sequence) this.#batches.delete(proposal.batch)
     if (proposal.onAbort !== undefined) {
-      proposal.signal?.removeEventListener('abort', proposal.onAbort)
+      if (proposal.signal !== undefined) offAbort(proposal.signal, proposal.onAbort)
     }
     if (this.#pending.size > 0) return
     this.#sweeper?.cancel()

@@ -40,7 +40,7 @@ import { Barriers } from './barriers.ts'
 import { algorithmTag } from './frame.ts'
 import { findSuccessor } from './handover.ts'
 import type { ReplicaOptions, SnapshotPolicy } from './host.ts'
-import type { HostedReplica, ReplicaContext } from './hosted-replica.ts'
+import type { HostedReplica, ReplicaContext, ReplicaStart } from './hosted-replica.ts'
 import { Proposals } from './proposals.ts'
 import type { SnapshotFetcher } from './snapshot-exchange.ts'
 import { createSnapshotFetcher } from './snapshot-exchange.ts'
@@ -53,20 +53,6 @@ import { PendingCalls, within } from './waiting.ts'
 
 const DEFAULT_POLICY: SnapshotPolicy = {}
 const SETTLED: Promise<unknown> = Promise.resolve()
-
-/** What a replica starts from. */
-export interface ReplicaStart {
-  /** Its log. */
-  readonly log: LogStorage
-  /** Its core. */
-  readonly core: ConsensusCore
-  /** Its randomness, different at each start. */
-  readonly random: Random
-  /** What the state machine contains. */
-  readonly appliedIndex: LogIndex
-  /** Where its newest snapshot stands. */
-  readonly newest: LogIndex
-}
 
 interface Gate {
   readonly seq: number

@@ -1,7 +1,7 @@
 // Waiting that can be ended: pauses and deadlines on an injected clock, and calls that a core
 // answers later.
 import type { AbortOptions, CallId, CallOptions, Clock, QuorateError, Timer } from '@quorate/core'
-import { abortError, QuorateError as Failure } from '@quorate/core'
+import { abortError, QuorateError as Failure, offAbort, onAbort } from '@quorate/core'
 
 /** Resolves after `delayMs`, or as soon as `signal` is aborted. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
@@ -9,11 +9,11 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
     if (signal.aborted) return resolve()
     const done = (): void => {
       timer.cancel()
-      signal.removeEventListener('abort', done)
+      offAbort(signal, done)
       resolve()
     }
     const timer: Timer = clock.setTimer(delayMs, done)
-    signal.addEventListener('abort', done, { once: true })
+    onAbort(signal, done)
   })
 }
 
@@ -36,12 +36,12 @@ export function within(
       if (over) return
       over = true
       timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
+      if (signal !== undefined) offAbort(signal, aborted)
       resolve(how)
     }
-    const onAbort = (): void => end('aborted')
+    const aborted = (): void => end('aborted')
     const timer: Timer = clock.setTimer(timeoutMs, () => end('late'))
-    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal !== undefined) onAbort(signal, aborted)
     work.then(
       () => end('done'),
       (error: unknown) => {
@@ -50,7 +50,7 @@ export function within(
         end('done')
       },
     )
-    if (signal?.aborted) onAbort()
+    if (signal?.aborted) aborted()
   })
 }
 
@@ -81,13 +81,13 @@ export class PendingCalls {
       const release = (): void => {
         this.#pending.delete(id)
         timer.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        if (signal !== undefined) offAbort(signal, aborted)
       }
       const fail = (error: QuorateError): void => {
         release()
         reject(error)
       }
-      const onAbort = (): void =>
+      const aborted = (): void =>
         fail(
           new Failure(late === 'TIMEOUT' ? 'ABORTED' : late, `${what} was aborted`, {
             cause: signal?.reason,
@@ -96,7 +96,7 @@ export class PendingCalls {
       const timer: Timer = this.#clock.setTimer(timeoutMs, () =>
         fail(new Failure(late, `${what} did not end in ${timeoutMs} ms`)),
       )
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal !== undefined) onAbort(signal, aborted)
       this.#pending.set(id, {
         resolve() {
           release()

@@ -494,7 +494,7 @@ export function checkFrameSize(bytes: number): void {
 }
 
 /** The error of a storage that cannot go on. */
-export function storageFailed(what: string, cause: unknown): QuorateError {
+function storageFailed(what: string, cause: unknown): QuorateError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new QuorateError(
     'STORAGE_FAILED',

@@ -25,8 +25,6 @@ export const FRAME_MAGIC = 0x4d524651
 export const FLAG_CLEAN = 1
 /** Set in a frame that ends a segment whose successor is durable. */
 export const FLAG_SEAL = 2
-/** Set in a frame copied from an older segment. */
-export const FLAG_COPIED = 4
 
 /** Identity and whole small state of a group: what a log can start with. */
 export const TYPE_STATE = 1
@@ -56,8 +54,6 @@ export const SNAPSHOT_DIRECTORY = 'snapshots'
 export const META_FILE = 'meta'
 /** The lock. */
 export const LOCK_FILE = 'LOCK'
-/** Space held back for the day the disk is full. */
-export const BALLAST_FILE = 'ballast'
 
 /** A segment's file name: its number in ten digits, so that names sort as numbers do. */
 export function segmentName(seq: number): string {

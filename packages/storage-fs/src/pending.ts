@@ -100,7 +100,7 @@ export function recordsOf(batch: WriteBatch, retained: LogIndex, number: number)
 }
 
 /** The record of an entry. */
-export function entryRecord(type: number, number: number, entry: Entry): RecordDraft {
+function entryRecord(type: number, number: number, entry: Entry): RecordDraft {
   const { index, epoch, kind, payload } = entry
   return { type, kind: entryKindByte(kind), flags: 0, group: number, index, epoch, payload }
 }

@@ -16,7 +16,7 @@ import type { MetaSlot } from './meta-file.ts'
 import { META_SLOT_BYTES, encodeMetaSlot, readMeta } from './meta-file.ts'
 import { Groups, applyRecord, damaged } from './replay.ts'
 import type { FrameView, Segment, SegmentBytes, TailVerdict, WalkEnd } from './segment.ts'
-import { judgeTail, offsetAt, positionAt, segmentReader, walkFrames } from './segment.ts'
+import { judgeTail, positionAt, segmentReader, walkFrames } from './segment.ts'
 import { createSegment, openSegments } from './segment-files.ts'
 import type { SegmentHeader } from './segment-header.ts'
 
@@ -380,9 +380,4 @@ function settle(context: RecoveryContext, log: RecoveredLog): RecoveredLog {
     }
   }
   return log
-}
-
-/** The offset in the last segment of a position, for what must be told of places in the log. */
-export function lastOffset(segment: Segment, position: number): number {
-  return offsetAt(segment.header, position)
 }

@@ -14,6 +14,7 @@ import {
   type TransportContext,
   type TransportHandlers,
   type TransportSupports,
+  type Logger,
 } from '@quorate/core'
 import type { WebSocket } from 'ws'
 import { Channel, MESSAGE_BYTES, type ChannelOwner } from './channel.ts'
@@ -79,6 +80,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   #identity: Identity | undefined
   #meters: Meters | undefined
   #warn: Warn | undefined
+  #logger: Logger | undefined
   #listening: Listening | undefined
   #checks: Timer | undefined
   #dirty: Channel[] = []
@@ -120,6 +122,7 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     this.#handlers = handlers
     this.#meters = meters(context.metrics)
     this.#warn = sparseWarnings(context.clock, context.logger)
+    this.#logger = context.logger
     this.#identity = {
       context,
       instance: this.#instance,
@@ -354,7 +357,9 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   #refused(peer: NodeId | undefined, refusal: Refusal & { readonly by: 'us' | 'them' }): void {
     const { code, reason, by } = refusal
     this.meters.refusedHandshakes.add()
-    this.#warn?.({ peer, code, reason, by }, 'a handshake failed')
+    // Two hosts that dial each other at once are nothing to look into: one of the two gives way.
+    if (code === 'CONFLICT') this.#logger?.debug({ peer, by }, 'another connection stands')
+    else this.#warn?.({ peer, code, reason, by }, 'a handshake failed')
   }
 
   /** The acceptor's last word: whether there is a place for a proven peer. */

@@ -14,10 +14,9 @@ it.each([
   try {
     await one.start('a', ['--data', data])
     expect(await one.stop('a')).toBe(0)
-    const result = await runCommand(
-      ...['node', '--id', 'a', '--peers', '', '--data', data, '--client-port', '0'],
-      ...['--peer-port', '0', '--shards', '1', '--consensus', opened],
-    )
+    const ports = ['--client-port', '0', '--peer-port', '0']
+    const options = ['--peers', '', '--data', data, '--shards', '1', '--consensus', opened]
+    const result = await runCommand('node', '--id', 'a', ...ports, ...options)
     expect(result).toMatchObject({
       code: 8,
       err: expect.stringContaining('STORAGE_ALGORITHM_MISMATCH') as string,

@@ -43,7 +43,7 @@ export async function clientAddresses(
     if (addresses.length === 0 || bad !== undefined) {
       throw new CommandEnd(
         'usage',
-        `--connect takes addresses such as ws://127.0.0.1:7401, separated by commas`,
+        `--connect takes addresses such as ws://127.0.0.1:7401/client, separated by commas`,
       )
     }
     return addresses

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { writeClusterFile } from '../cluster/cluster-file.ts'
+import { choose, consensusChoices, storageChoices } from '../choices.ts'
+import { DEFAULT_DATA, writeClusterFile } from '../cluster/cluster-file.ts'
 import { checkPorts, planHosts, startLocalCluster } from '../cluster/local-cluster.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { printResult } from '../output/report.ts'
@@ -36,6 +37,8 @@ export function addDemo(program: Command): void {
         replicas: Math.min(given.replicas, given.nodes),
       }
       const stopped = untilStopped()
+      choose(consensusChoices, options.consensus, '--consensus')
+      choose(storageChoices, options.storage, '--storage')
       await checkLayout(options)
       const hosts = planHosts(options.nodes, options.port)
       await checkPorts(hosts, options.bind)
@@ -90,16 +93,19 @@ async function checkLayout(options: DemoOptions): Promise<void> {
 }
 
 function introduction(options: DemoOptions, dashboard: string): string {
+  const data = options.data === resolve(DEFAULT_DATA) ? '' : ` --data ${options.data}`
+  const hosts = options.nodes === 1 ? '1 host' : `${options.nodes} hosts`
+  const stays = options.storage === 'memory' ? 'the data goes with it' : 'the data stays'
   const replicas = options.replicas === 1 ? '1 replica' : `${options.replicas} replicas`
-  return `quorate: ${options.nodes} hosts, ${options.shards} shards of ${replicas} each, ${options.consensus} over ${options.storage}
+  return `quorate: ${hosts}, ${options.shards} shards of ${replicas} each, ${options.consensus} over ${options.storage}
 
   dashboard   ${dashboard}
   data        ${options.data}
 
-  try         npx quorate put greeting hello
-              npx quorate get greeting
-              npx quorate load --sample cities
+  try         npx quorate put greeting hello${data}
+              npx quorate get greeting${data}
+              npx quorate load --sample cities${data}
 
-  ctrl-C stops all of it; the data stays.
+  ctrl-C stops all of it; ${stays}.
 `
 }

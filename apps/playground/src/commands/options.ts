@@ -39,7 +39,11 @@ export async function withConnection<T>(
   job: (client: KvClient) => Promise<T>,
 ): Promise<T> {
   const addresses = await clientAddresses(options.connect, options.data)
-  const client = await connect({ addresses, dialer: webSocketDialer() })
+  const client = await connect({
+    addresses,
+    dialer: webSocketDialer(),
+    timeoutMs: options.timeout,
+  })
   try {
     return await job(client)
   } finally {

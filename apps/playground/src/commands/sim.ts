@@ -59,7 +59,7 @@ export function addSim(program: Command): void {
 
 function settings(consensus: string): Omit<SimulateOptions, 'seed'> {
   return {
-    consensus: choose(simulatedConsensus, consensus, '--consensus'),
+    ...choose(simulatedConsensus, consensus, '--consensus'),
     stateMachine: registerMap,
     workload: registerWorkload(),
     canonicalSnapshots: true,

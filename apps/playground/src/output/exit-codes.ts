@@ -15,7 +15,7 @@ export const exitCodes = {
   unauthorized: [7, 'the cluster refused the caller'],
   config: [8, 'an option or a data directory does not fit'],
   corrupt: [9, 'stored data is damaged'],
-  interrupted: [130, 'interrupted from the keyboard'],
+  interrupted: [130, 'interrupted before it could end in order'],
 } as const
 
 /** The name of an exit code. */
@@ -36,7 +36,7 @@ const byCode: Partial<Record<ErrorCode, Exit>> = {
   STORAGE_CORRUPT: 'corrupt',
   STORAGE_LOCKED: 'config',
   STORAGE_VERSION_MISMATCH: 'config',
-  TIMEOUT: 'unknown',
+  TIMEOUT: 'unavailable',
   UNAUTHORIZED: 'unauthorized',
   UNAVAILABLE: 'unavailable',
 }

@@ -1,16 +1,22 @@
 // When a process should stop: on the signals that ask for it, or when the parent that started it
-// has gone. A second signal does not wait any longer.
+// has gone. Asking again after a moment does not wait any longer.
+
+/** A terminal's ctrl-C can reach a process twice, once by itself and once through its parent. */
+const SAME_REQUEST_MS = 1_000
 
 /** Resolves when the process is asked to stop. */
 export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
+    let asked = Number.POSITIVE_INFINITY
     const stop = (): void => {
+      if (performance.now() > asked + SAME_REQUEST_MS) process.exit(130)
+      asked = Math.min(asked, performance.now())
       resolve()
-      for (const signal of ['SIGINT', 'SIGTERM'] as const)
-        process.once(signal, () => process.exit(130))
     }
-    process.once('SIGINT', stop)
-    process.once('SIGTERM', stop)
-    if (process.channel !== undefined) process.once('disconnect', stop)
+    const hasParent = process.channel !== undefined
+    process.on('SIGTERM', stop)
+    // With a parent, the terminal's signal is the parent's affair: it stops its hosts in order.
+    process.on('SIGINT', hasParent ? () => {} : stop)
+    if (hasParent) process.once('disconnect', stop)
   })
 }

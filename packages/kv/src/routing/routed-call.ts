@@ -1,6 +1,6 @@
 // One request on its way to a shard: it follows the leader, waits out elections, retries inside
 // one deadline, and never says "failed" of what may have happened.
-import { QuorateError, abortError } from '@quorate/core'
+import { QuorateError, abortError, offAbort, onAbort } from '@quorate/core'
 import type { CallOptions, Clock, NodeId, Random, Timer } from '@quorate/core'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { Route } from './routes.ts'
@@ -101,7 +101,7 @@ export class RoutedCall<T> implements Expiring {
       this.#ended = true
       return this.#settle(abortError(this.#signal, this.#spec.what), undefined)
     }
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (this.#signal !== undefined) onAbort(this.#signal, this.#onAbort)
     this.#context.deadlines.add(this)
     prepare(
       () => this.#try(),
@@ -139,7 +139,7 @@ export class RoutedCall<T> implements Expiring {
     this.#ended = true
     this.#timer?.cancel()
     this.#context.deadlines.remove(this)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#signal !== undefined) offAbort(this.#signal, this.#onAbort)
     this.#settle(error, value)
   }
 

@@ -265,7 +265,10 @@ export class Store {
       case 'barrier':
         return this.#served(request.shard).barrier(request.epoch, timeoutMs, respond)
       case 'map':
-        return void this.#learnAddresses().then(() => respond(this.#ok(encodeMap(this.map()))))
+        return void this.#learnAddresses().then(
+          () => respond(this.#ok(encodeMap(this.map()))),
+          (error: unknown) => respond(errorReply(this.routes.version, error)),
+        )
       case 'report':
         return respond(this.#ok(encodeJson(this.report())))
       case 'status':
@@ -337,8 +340,10 @@ export class Store {
         let reply: KvReply
         try {
           reply = readReply(bytes)
-        } catch (error) {
-          reply = errorReply(0, error)
+        } catch (cause) {
+          // It was asked and it has answered: whatever it did is done.
+          const message = `host ${to} gave an answer that cannot be read`
+          reply = errorReply(0, new QuorateError('OUTCOME_UNKNOWN', message, { cause }))
         }
         respond(reply)
       },
