@@ -83,6 +83,29 @@ async function expectExactlyOnce(load: Load, store: KvOperations): Promise<void>
   }
 }
 
+describe('a replaced disk', () => {
+  test('has no vote until it has been brought up, so nothing acknowledged is lost', async () => {
+    const cluster = await testCluster({ shards: 1 })
+    try {
+      await cluster.kill('c')
+      await cluster.kv('a').put('k', 'v', { timeoutMs: 20_000 })
+      await cluster.kill('a')
+      await cluster.kill('b')
+      cluster.replaceDisk('b')
+      // c has not seen the write, and b has forgotten it: the two must not make a group of their own.
+      const { kv } = await cluster.start('b', { rejoin: true })
+      await cluster.start('c')
+      await expect(kv.get('k', { timeoutMs: 1_500 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+      await cluster.start('a')
+      expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
+      await cluster.kill('a')
+      expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
+    } finally {
+      await cluster.close()
+    }
+  })
+})
+
 describe('under faults', () => {
   let cluster: TestCluster | undefined
 

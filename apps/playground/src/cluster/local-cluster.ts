@@ -75,8 +75,10 @@ export async function startLocalCluster(
   const children = new Map<string, ChildProcess>()
   let stopping = false
 
-  const start = async (host: PlannedHost): Promise<HostReady> => {
-    const child = fork(cli, argumentsOf(host, hosts, options), {
+  const start = async (host: PlannedHost, again = false): Promise<HostReady> => {
+    // A host whose data lived in its memory must not pass for one that knows what it promised.
+    const rejoin = again && options.storage === 'memory' ? ['--rejoin'] : []
+    const child = fork(cli, [...argumentsOf(host, hosts, options), ...rejoin], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     children.set(host.id, child)
@@ -99,7 +101,7 @@ export async function startLocalCluster(
     )
     setTimeout(() => {
       if (stopping) return
-      start(host).then(
+      start(host, true).then(
         () => report(`host ${host.id} is back`),
         (error: unknown) => report((error as Error).message),
       )
@@ -120,7 +122,7 @@ export async function startLocalCluster(
   }
 
   try {
-    return { ready: await Promise.all(hosts.map(start)), stop }
+    return { ready: await Promise.all(hosts.map((host) => start(host))), stop }
   } catch (error) {
     await stop()
     throw error

@@ -51,6 +51,7 @@ interface NodeOptions extends ClusterOptions {
   readonly peers: Readonly<Record<string, string>>
   readonly peerPort: number
   readonly clientPort: number
+  readonly rejoin?: true
 }
 
 /** Adds the command. */
@@ -67,6 +68,10 @@ export function addNode(program: Command): void {
       '--client-port <port>',
       'the port for clients and the dashboard',
       integer(0, 65_535),
+    )
+    .option(
+      '--rejoin',
+      'this host was here before and its data is gone: take no part until it has been brought up',
     )
     .action(async (options: NodeOptions) => {
       const logger = createLogger(options.log, { host: options.id })

@@ -36,6 +36,8 @@ export interface HostSettings {
   readonly shards: number
   /** How many replicas each shard has. */
   readonly replicas: number
+  /** Whether the host was here before and its data is gone. */
+  readonly rejoin?: boolean | undefined
 }
 
 /** A host that runs. */
@@ -67,7 +69,7 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
     open.push(host)
     const partitioner = placement(members, settings.shards, settings.replicas)
     const consensus = choose(consensusChoices, settings.consensus, '--consensus')()
-    const kv = await createKv({ host, consensus, partitioner })
+    const kv = await createKv({ host, consensus, partitioner, rejoin: settings.rejoin })
     open.push(kv)
     const http = createHttp({
       kv,

@@ -46,6 +46,12 @@ export interface KvOptions {
    * the partitioner has placed it.
    */
   readonly managed?: ManagedOptions | undefined
+  /**
+   * Says that this host has been here before and its data is gone: its replicas then wait, without a
+   * vote, until a leader takes them in and brings them up. A host that comes back empty without it
+   * votes as if it had promised nothing, and acknowledged writes can be lost. Default `false`.
+   */
+  readonly rejoin?: boolean | undefined
 }
 
 /** A store, as it is embedded in a host. */
@@ -98,8 +104,10 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   }
   let managed: ManagedPlacement | undefined
   try {
-    if (options.managed === undefined) await startAll(store, start)
-    else managed = await managedPlacement(store, options, options.managed, start)
+    const begin: typeof start = (shard, members) =>
+      start(shard, options.rejoin === true ? undefined : members)
+    if (options.managed === undefined) await startAll(store, begin)
+    else managed = await managedPlacement(store, options, options.managed, begin)
   } catch (error) {
     const replicas = store.replicas()
     store.close()

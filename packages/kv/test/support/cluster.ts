@@ -43,7 +43,9 @@ export interface TestCluster {
   kv(id: string): Kv
   /** Stops a host without ceremony; its disk stays. */
   kill(id: string): Promise<void>
-  start(id: string): Promise<TestHost>
+  start(id: string, own?: Partial<KvOptions>): Promise<TestHost>
+  /** The next start of a host that does not run finds an empty disk. */
+  replaceDisk(id: string): void
   client(addresses?: readonly string[], name?: string): Promise<KvClient>
   /** The host that leads a shard, once there is one that all running hosts agree on. */
   leader(shard: number): Promise<string>
@@ -77,7 +79,11 @@ class Cluster implements TestCluster {
     return found.kv
   }
 
-  async start(id: string): Promise<TestHost> {
+  replaceDisk(id: string): void {
+    this.#disks.delete(id)
+  }
+
+  async start(id: string, own: Partial<KvOptions> = {}): Promise<TestHost> {
     const { shards = 4, replicas = 3, seed = 1 } = this.#options
     let disk = this.#disks.get(id)
     if (disk === undefined) this.#disks.set(id, (disk = memoryDisk()))
@@ -95,6 +101,7 @@ class Cluster implements TestCluster {
       consensus: raft({ electionTimeoutMs: 150, heartbeatIntervalMs: 25 }),
       partitioner: hashRing({ members: this.ids, shards, replicas }),
       ...this.#options.kv,
+      ...own,
     })
     const listener = this.network.listener(`client:${id}`)
     const server = await serveKv({ kv, listener, advertise: `client:${id}` })
