@@ -7,6 +7,7 @@ import { addLoad } from './commands/load.ts'
 import { addNode } from './commands/node.ts'
 import { addSim } from './commands/sim.ts'
 import { addStatus } from './commands/status.ts'
+import { addStore } from './commands/store.ts'
 import { exitCodes, exitOf } from './output/exit-codes.ts'
 import { printError } from './output/report.ts'
 
@@ -35,6 +36,7 @@ A cluster is found by its file in the data directory (./data), or by --connect.`
   addStatus(program)
   addCheck(program)
   addSim(program)
+  addStore(program)
   for (const command of program.commands.flatMap((one) => [one, ...one.commands])) {
     command.exitOverride().showHelpAfterError('(--help shows what there is)')
   }

@@ -1,7 +1,7 @@
 // The command as a person uses it: what it answers, with which exit code, and what it says when it
 // is given something wrong.
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -235,6 +235,43 @@ describe('bad input', () => {
     } finally {
       await rm(data, { recursive: true, force: true })
       await new Promise((resolve) => server.close(resolve))
+    }
+  })
+})
+
+describe('quorate store', () => {
+  it('verifies and dumps the data of a host that does not run, and tells damage from a copy', async () => {
+    const one = await processCluster({ ids: ['a'], consensus: 'raft', shards: 1 })
+    try {
+      await one.start('a')
+      await one.run('put', 'seen', 'in the log')
+      const data = join(one.data, 'a')
+      expect(await runCommand('store', 'verify', data)).toMatchObject({
+        code: 8,
+        err: expect.stringContaining('STORAGE_LOCKED') as string,
+      })
+      await one.stop('a')
+      const report = await runCommand('store', 'verify', data, '--json')
+      expect(report.code).toBe(0)
+      expect(JSON.parse(report.out)).toMatchObject({ host: 'a', findings: [] })
+      const { out } = await runCommand('store', 'dump', data)
+      const types = out
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { type: string }).type)
+      expect(types).toContain('entry')
+      const segment = join(data, 'log', '0000000001.seg')
+      const bytes = await readFile(segment)
+      const at = bytes.indexOf('in the log')
+      expect(at).toBeGreaterThan(0)
+      bytes[at] = (bytes[at] as number) ^ 1
+      await writeFile(segment, bytes)
+      expect((await runCommand('store', 'verify', data)).code).toBe(9)
+      const refused = await runCommand('store', 'repair', data, '--truncate-at', '0')
+      expect(refused.code).not.toBe(0)
+      expect((await readFile(segment)).equals(bytes)).toBe(true)
+    } finally {
+      await one.remove()
     }
   })
 })
