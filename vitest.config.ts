@@ -11,6 +11,8 @@ export default defineConfig({
       'tests/*/test/**/*.test.ts',
       'scripts/test/**/*.test.ts',
     ],
+    // Many tests wait for processes and disks: a core that is held back would idle.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
