@@ -15,7 +15,7 @@ const budgets = {
   'core/src/index.ts': 8 * kB,
   'ring/src/index.ts': 24 * kB,
   'raft/src/index.ts': 16 * kB,
-  'paxos/src/index.ts': 16 * kB,
+  'paxos/src/index.ts': 20 * kB,
   'runtime/src/index.ts': 16 * kB,
   'transport-ws/src/browser.ts': 12 * kB,
 }

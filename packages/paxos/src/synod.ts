@@ -55,11 +55,22 @@ export function compareBallots(a: SynodBallot | undefined, b: SynodBallot | unde
   return a.proposer < b.proposer ? -1 : a.proposer > b.proposer ? 1 : 0
 }
 
-/** What an acceptor becomes by a message, and what it answers; nothing where the message asks nothing of it. */
-export function answer<T>(
-  acceptor: SynodAcceptor<T>,
-  message: SynodMessage<T>,
-): { readonly acceptor: SynodAcceptor<T>; readonly reply: SynodMessage<T> | undefined } {
+/** What an acceptor becomes by a message, and what it answers. */
+export interface SynodAnswer<T> {
+  /** The acceptor afterwards. */
+  readonly acceptor: SynodAcceptor<T>
+  /** Its answer; nothing where the message asks nothing of it. */
+  readonly reply: SynodMessage<T> | undefined
+}
+
+/** A value that was chosen, which may itself be `undefined`. */
+export interface SynodValue<T> {
+  /** The value. */
+  readonly value: T
+}
+
+/** What an acceptor becomes by a message, and what it answers. */
+export function answer<T>(acceptor: SynodAcceptor<T>, message: SynodMessage<T>): SynodAnswer<T> {
   if (message.type !== 'prepare' && message.type !== 'accept') {
     return { acceptor, reply: undefined }
   }
@@ -87,7 +98,7 @@ export class SynodAttempt<T> {
   readonly #promises = new Set<string>()
   readonly #acceptances = new Set<string>()
   #latest: SynodProposal<T> | undefined
-  #value: { readonly value: T } | undefined
+  #value: SynodValue<T> | undefined
   #refusedBy: SynodBallot | undefined
 
   /**
@@ -110,7 +121,7 @@ export class SynodAttempt<T> {
   }
 
   /** The value that is chosen, once it is: the wish, or what somebody else had begun. */
-  get chosen(): { readonly value: T } | undefined {
+  get chosen(): SynodValue<T> | undefined {
     return this.#isMajority(this.#acceptances) ? this.#value : undefined
   }
 
@@ -187,7 +198,7 @@ export class WriteOnceRegister<T> {
    * A read is a write as well: what only a minority accepted could otherwise surface after somebody
    * had read that there is nothing.
    */
-  write(value: T): { readonly value: T } | undefined {
+  write(value: T): SynodValue<T> | undefined {
     this.#attempt += 1
     const { chosen, refusedBy } = this.#try(value)
     if (refusedBy !== undefined) this.#attempt = Math.max(this.#attempt, refusedBy.attempt)

@@ -15,7 +15,7 @@ import { createRandom, encodeUtf8, membershipOf, resolveLimits, snapshotId } fro
 import type { AppendRequest, RaftMessage, RaftOptions } from '../src/index.ts'
 import { raft } from '../src/index.ts'
 
-export const members = membershipOf({ voters: ['a', 'b', 'c'] })
+const members = membershipOf({ voters: ['a', 'b', 'c'] })
 
 /** One core, its time, and a disk that answers when told. */
 export class Bench {

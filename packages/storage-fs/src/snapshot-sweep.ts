@@ -10,6 +10,7 @@ import { checkSnapshot, parseSnapshotName, snapshotPath } from './snapshot-file.
 
 /** A group that starts from an older snapshot, because the newest is damaged. */
 export interface SnapshotFallback {
+  /** The group. */
   readonly group: GroupId
   /** The id of the damaged one. */
   readonly damaged: string
