@@ -34,7 +34,7 @@ export interface HostOptions {
   readonly transport: Transport
   /** Where it keeps what must survive. The host opens it and closes it. */
   readonly storage: HostStorage
-  /** Limits to replace. Default: {@link defaultLimits}. */
+  /** Limits to replace. Default: `defaultLimits`. */
   readonly limits?: Partial<Limits> | undefined
   /** Time. Default: the platform's. */
   readonly clock?: Clock | undefined
