@@ -99,6 +99,12 @@ export type Input<M = unknown> =
       readonly id: CallId
       readonly entries: readonly Entry[] | undefined
     }
+  /**
+   * Refill this replica from a snapshot of the group, whatever its log holds, because what it keeps
+   * is not to be trusted. Complete once the snapshot is installed; rejected on a leader (`CONFLICT`),
+   * which has to hand over first, and on a witness (`NOT_SUPPORTED`), which keeps no state.
+   */
+  | { readonly type: 'requestSnapshot'; readonly id: CallId }
   /** Messages to this peer are probably lost. A hint. */
   | { readonly type: 'peerUnreachable'; readonly peer: NodeId }
   /** A connection to this peer has been made, perhaps anew: what was sent before may be lost. A hint. */
@@ -132,7 +138,7 @@ export interface Rejection {
   readonly leader?: NodeId | undefined
 }
 
-/** A change of membership that is complete and committed, or a transfer that has happened. */
+/** A change of membership that is complete and committed, a transfer or a refill that has happened. */
 export interface Completion {
   /** The call. */
   readonly id: CallId
@@ -184,7 +190,7 @@ export interface Effects<M = unknown> {
   readonly apply: readonly Entry[]
   /** Read barriers that have been passed. */
   readonly reads: readonly ReadReady[]
-  /** Changes of membership and transfers that are done. */
+  /** Changes of membership, transfers and refills that are done. */
   readonly completed: readonly Completion[]
   /** Calls that will not succeed. */
   readonly rejected: readonly Rejection[]

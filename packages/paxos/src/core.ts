@@ -148,6 +148,8 @@ function dispatch(r: PaxosState, input: Input<PaxosMessage>): void {
       return snapshotFetchFailed(r, input.snapshot)
     case 'entriesRead':
       return entriesRead(r, input.id, input.entries)
+    case 'requestSnapshot':
+      return r.out.reject(input.id, 'NOT_SUPPORTED', 'cannot be refilled on request', r.leader)
     case 'peerUnreachable':
       if (input.peer === r.leader) wakeFollower(r)
       return

@@ -143,6 +143,8 @@ function dispatch(r: RaftState, input: Input<RaftMessage>): void {
       return snapshotFetchFailed(r, input.snapshot)
     case 'entriesRead':
       return entriesRead(r, input.id, input.entries)
+    case 'requestSnapshot':
+      return r.out.reject(input.id, 'NOT_SUPPORTED', 'cannot be refilled on request', r.leader)
     case 'peerUnreachable':
       return peerUnreachable(r, input.peer)
     case 'peerReachable':
