@@ -8,12 +8,12 @@ import {
   placementChecks,
   soundPartitioner,
   soundPlacement,
-  testPartitioner,
+  partitionerConformance,
   testPlacement,
 } from '../src/partitioner/index.ts'
 
 describe('a sound partitioner', () => {
-  testPartitioner(test, soundPartitioner)
+  partitionerConformance(test, soundPartitioner)
 })
 describe('a sound placement', () => {
   testPlacement(test, soundPlacement)

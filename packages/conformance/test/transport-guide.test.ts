@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { QuorateError, type NodeId, type Transport } from '@quorate/core'
 import ts from 'typescript'
 import { test } from 'vitest'
-import { testTransport } from '../src/transport/index.ts'
+import { transportConformance } from '../src/transport/index.ts'
 
 const guide = new URL('../../../docs/guides/write-a-transport.md', import.meta.url)
 const [, source] = /```ts\n(.*?)\n```/s.exec(readFileSync(guide, 'utf8'))!
@@ -15,7 +15,7 @@ const exported: { DirectTransport?: new (hosts: Map<NodeId, Transport>) => Trans
 // oxlint-disable-next-line typescript/no-implied-eval
 new Function('exports', 'require', outputText)(exported, () => ({ QuorateError }))
 
-testTransport(test, {
+transportConformance(test, {
   async create() {
     const hosts = new Map<NodeId, Transport>()
     return {

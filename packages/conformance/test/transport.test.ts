@@ -4,13 +4,13 @@ import { describe, expect, test } from 'vitest'
 import {
   brokenTransports,
   loopbackTransport,
-  testTransport,
+  transportConformance,
   transportChecks,
   type TransportHarness,
 } from '../src/transport/index.ts'
 
 describe('a sound transport', () => {
-  testTransport(test, loopbackTransport)
+  transportConformance(test, loopbackTransport)
 })
 
 async function failures(harness: TransportHarness): Promise<string[]> {

@@ -1,6 +1,6 @@
 // Every algorithm and every table against the suites that anybody's would have to pass.
 import { describe, test } from 'vitest'
-import { testPartitioner, testPlacement } from '@quorate/conformance/partitioner'
+import { partitionerConformance, testPlacement } from '@quorate/conformance/partitioner'
 import type { PartitionerSubject, PlacementSubject } from '@quorate/conformance/partitioner'
 import {
   allocatedTokens,
@@ -164,12 +164,12 @@ const tables: readonly PartitionerSubject[] = [
 
 for (const subject of tables) {
   describe(`${subject.name}, as a partitioner`, () => {
-    testPartitioner(test, subject)
+    partitionerConformance(test, subject)
   })
 }
 
 describe('Redis slots, as a partitioner of its own number of shards', () => {
-  testPartitioner(test, {
+  partitionerConformance(test, {
     name: 'Redis slots',
     create: (members, { replicas }) => {
       const slots = redisSlots({ members, replicas })
@@ -188,7 +188,7 @@ describe('Redis slots, as a partitioner of its own number of shards', () => {
 
 describe('ranges of keys, as a partitioner', () => {
   const splits = Array.from({ length: 127 }, (_, i) => `key-${String(i).padStart(3, '0')}`)
-  testPartitioner(test, {
+  partitionerConformance(test, {
     name: 'ranges of keys',
     create: (members, options) => rangeTable({ members, splits, ...options }),
     change: (table, change) => (table as RangeTable).with(change),

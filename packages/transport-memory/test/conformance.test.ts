@@ -1,9 +1,9 @@
 // The in-process network keeps the contract of transports.
-import { testTransport } from '@quorate/conformance/transport'
+import { transportConformance } from '@quorate/conformance/transport'
 import { test } from 'vitest'
 import { memoryNetwork } from '../src/index.ts'
 
-testTransport(test, {
+transportConformance(test, {
   async create() {
     const network = memoryNetwork()
     return {

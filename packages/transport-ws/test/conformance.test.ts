@@ -1,7 +1,7 @@
 // The transport over real sockets keeps the contract of transports: plain, and with a secret.
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { testTransport, type TransportHarness } from '@quorate/conformance/transport'
+import { transportConformance, type TransportHarness } from '@quorate/conformance/transport'
 import { describe, test } from 'vitest'
 import { webSockets, type WebSocketsOptions } from '../src/index.ts'
 
@@ -42,8 +42,8 @@ function harness(options: WebSocketsOptions): TransportHarness {
 }
 
 describe('plain', () => {
-  testTransport(test, harness({}))
+  transportConformance(test, harness({}))
 })
 describe('with a secret', () => {
-  testTransport(test, harness({ secret: 'thirty-two characters of a secret' }))
+  transportConformance(test, harness({ secret: 'thirty-two characters of a secret' }))
 })

@@ -9,7 +9,7 @@
  */
 export { brokenPartitioners, brokenPlacements, soundPartitioner, soundPlacement } from './broken.ts'
 export type { BrokenSubject } from './broken.ts'
-export { partitionerChecks, testPartitioner } from './partitioner-suite.ts'
+export { partitionerChecks, partitionerConformance } from './partitioner-suite.ts'
 export type {
   PartitionerCheck,
   PartitionerSubject,

@@ -35,7 +35,7 @@ export interface PartitionerSupport {
   readonly minimalMovement: boolean
 }
 
-/** What {@link testPartitioner} needs to know of the partitioner under test. */
+/** What {@link partitionerConformance} needs to know of the partitioner under test. */
 export interface PartitionerSubject {
   /** Names the partitioner in the report. */
   readonly name: string
@@ -94,7 +94,7 @@ function allChecks(): PartitionerCheck[] {
 }
 
 /** Registers every check that applies as a test. */
-export function testPartitioner(test: TestFunction, subject: PartitionerSubject): void {
+export function partitionerConformance(test: TestFunction, subject: PartitionerSubject): void {
   for (const { name, needs, run } of partitionerChecks) {
     if (needs === undefined || subject.supports[needs]) test(name, () => run(subject))
   }

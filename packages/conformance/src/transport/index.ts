@@ -26,7 +26,7 @@ export const transportChecks: readonly TransportCheck[] = Object.freeze([
  * Registers every check as a test. Checks of capabilities that the transport does not declare in
  * its `supports` pass without running.
  */
-export function testTransport(test: TestFunction, harness: TransportHarness): void {
+export function transportConformance(test: TestFunction, harness: TransportHarness): void {
   for (const check of transportChecks) {
     test(check.name, async () => {
       if (await applies(check, harness)) await check.run(harness)
