@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { noMetrics, silentLogger, systemClock } from '@quorate/core'
-import type { LogStorage, StorageContext } from '@quorate/core'
+import type { Entry, LogStorage, StorageContext } from '@quorate/core'
 import { fsStorage } from '@quorate/storage-fs'
 import { median, record, round } from './record.ts'
 
@@ -48,40 +48,84 @@ async function rate(size: number, batch: () => Promise<void> | void): Promise<nu
   return (count / (performance.now() - start)) * 1000
 }
 
-/** Writes each batch with one writev and one fdatasync into a file that is filled with zeros. */
-async function bare(size: number): Promise<number> {
+/** What the log writes for one record: its share of a frame, a record's header, and the payload. */
+const RECORD_BYTES = 48 + 32 + PAYLOAD.length
+const SEGMENT_BYTES = 32 * 2 ** 20
+const ZEROS = new Uint8Array(2 ** 20)
+/** How many batches a host hands in before the first is durable. */
+const DEPTH = 3
+
+/** A file filled with zeros, durable. */
+function filled(bytes: number): number {
   const fd = openSync(join(temporary(), 'log'), 'w')
-  const bytes = 256 * 2 ** 20
-  const zeros = new Uint8Array(2 ** 20)
-  for (let at = 0; at < bytes; at += zeros.length) writeSync(fd, zeros, 0, zeros.length, at)
+  for (let at = 0; at < bytes; at += ZEROS.length) writeSync(fd, ZEROS, 0, ZEROS.length, at)
   fdatasyncSync(fd)
-  // What the log writes for one record: a frame's header, a record's, and the payload.
-  const buffers = Array.from({ length: size }, () =>
-    new Uint8Array(48 + 32 + PAYLOAD.length).fill(7),
-  )
+  return fd
+}
+
+/**
+ * Writes each batch with one writev and one fdatasync: the physical limit of a single writer. With
+ * `segments` it does what any log has to that must not change its file's size with a write: it
+ * fills each segment with zeros first. Without, it writes the same filled file over and over.
+ */
+async function bareLoop(size: number, segments: boolean): Promise<number> {
+  const bytes = segments ? SEGMENT_BYTES : 8 * SEGMENT_BYTES
+  let fd = filled(bytes)
+  const buffers = Array.from({ length: size }, () => new Uint8Array(RECORD_BYTES).fill(7))
   let position = 0
   const result = await rate(size, () => {
+    if (position + size * RECORD_BYTES > bytes) {
+      position = 0
+      if (segments) {
+        closeSync(fd)
+        fd = filled(bytes)
+      }
+    }
     position += writevSync(fd, buffers, position)
     fdatasyncSync(fd)
-    if (position > bytes - 2 ** 20) position = 0
   })
   closeSync(fd)
   return result
 }
 
-/** Hands the writes of each batch in at once, and waits for all of them. */
-async function quorate(size: number): Promise<number> {
+const bare = (size: number): Promise<number> => bareLoop(size, false)
+const bareSegments = (size: number): Promise<number> => bareLoop(size, true)
+
+async function withLog(run: (log: LogStorage) => Promise<number>): Promise<number> {
   const storage = fsStorage(temporary())
   await storage.open(context)
-  const log = storage.group('g', algorithm)
-  let index = 0
-  const result = await rate(size, async () => {
-    const writes: Promise<void>[] = []
-    for (let count = 0; count < size; count++) writes.push(append(log, ++index))
-    await Promise.all(writes)
-  })
+  const result = await run(storage.group('g', algorithm))
   await storage.close()
   return result
+}
+
+/** Atomic writes of `size` entries, a few of them under way, as a core that is busy hands them in. */
+function quorate(size: number): Promise<number> {
+  return withLog(async (log) => {
+    let index = 0
+    let seq = 0
+    const write = (): Promise<void> => {
+      const append: Entry[] = []
+      for (let count = 0; count < size; count++) {
+        append.push({ index: ++index, epoch: 1, kind: 'command', payload: PAYLOAD })
+      }
+      return log.write({ seq: ++seq, append })
+    }
+    const loops = Array.from({ length: DEPTH }, () => rate(size, write))
+    return (await Promise.all(loops)).reduce((sum, perSecond) => sum + perSecond, 0)
+  })
+}
+
+/** One atomic write for each entry, handed in at once, and then waits for all of them. */
+function quorateApart(size: number): Promise<number> {
+  return withLog((log) => {
+    let index = 0
+    return rate(size, async () => {
+      const writes: Promise<void>[] = []
+      for (let count = 0; count < size; count++) writes.push(append(log, ++index))
+      await Promise.all(writes)
+    })
+  })
 }
 
 function append(log: LogStorage, index: number): Promise<void> {
@@ -155,11 +199,13 @@ async function recovery(): Promise<{
   return { bytes, seconds, entries: index }
 }
 
-const runners = { bare, quorate, level, lmdb }
+const runners = { bare, bareSegments, quorate, quorateApart, level, lmdb }
 const results: Record<string, unknown>[] = []
 try {
   for (const size of BATCHES) {
-    const rates: Record<string, number[]> = { bare: [], quorate: [], level: [], lmdb: [] }
+    const rates: Record<string, number[]> = Object.fromEntries(
+      Object.keys(runners).map((name) => [name, []]),
+    )
     for (let round = 0; round < ROUNDS; round++) {
       // In turn within each round, so that a noisy minute hits all of them.
       for (const [name, run] of Object.entries(runners)) rates[name]?.push(await run(size))
@@ -168,8 +214,12 @@ try {
       Object.entries(rates).map(([name, values]) => [name, round(median(values))]),
     )
     const share = round((perSecond['quorate'] ?? 0) / (perSecond['bare'] ?? 1))
-    results.push({ batch: size, recordsPerSecond: perSecond, shareOfBare: share })
-    console.log(`batch ${size}: ${JSON.stringify(perSecond)}, ${share} of the bare loop`)
+    const shareOfSegments = round((perSecond['quorate'] ?? 0) / (perSecond['bareSegments'] ?? 1))
+    results.push({ batch: size, recordsPerSecond: perSecond, share, shareOfSegments })
+    console.log(
+      `batch ${size}: ${JSON.stringify(perSecond)}: ${share} of the bare loop, ` +
+        `${shareOfSegments} of one that fills its segments`,
+    )
   }
   const recovered = await recovery()
   console.log(`recovery of ${recovered.bytes} bytes: ${recovered.seconds.toFixed(2)} s`)
