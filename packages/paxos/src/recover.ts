@@ -2,11 +2,11 @@
 // other, since going on from a state that cannot be is worse than not starting.
 import type { ConsensusInit, LogIndex, Membership } from '@quorate/core'
 import { QuorateError, decode, isVoter } from '@quorate/core'
+import { replicaLog } from '@quorate/core/algorithm'
 import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
 import { ConfigHistory, noMembers } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
 import { NEVER_TOLD, hardStateCodec } from './hard-state.ts'
-import { PaxosLog } from './log.ts'
 import type { ResolvedOptions } from './options.ts'
 import { quorumsRefuse } from './quorums.ts'
 import { PaxosState } from './state.ts'
@@ -24,7 +24,7 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
   // Where the log is damaged it ends for now, so that nothing is read past the damage.
   const faultyFrom = recovered.faulty[0]?.first
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
-  const log = new PaxosLog(
+  const log = replicaLog(
     recovered.firstIndex,
     lastIndex,
     recovered.epochs,

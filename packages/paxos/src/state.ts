@@ -13,14 +13,14 @@ import type {
   SnapshotMeta,
   Tracer,
 } from '@quorate/core'
+import { outbox } from '@quorate/core/algorithm'
+import type { Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { Ballot } from './ballot.ts'
 import type { ConfigHistory } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
 import { Inflight } from './inflight.ts'
-import type { PaxosLog } from './log.ts'
-import type { Answer } from './messages.ts'
+import type { Answer, PaxosMessage } from './messages.ts'
 import type { ResolvedOptions } from './options.ts'
-import { Outbox } from './outbox.ts'
 import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import type { Inspection } from './quorum-read.ts'
@@ -137,11 +137,11 @@ export class PaxosState {
   /** Where its events go. */
   readonly tracer: Tracer
   /** The log. */
-  readonly log: PaxosLog
+  readonly log: ReplicaLog
   /** The memberships in the log. */
   readonly configs: ConfigHistory
   /** The effects of the step under way. */
-  readonly out: Outbox = new Outbox()
+  readonly out: Outbox<PaxosMessage> = outbox()
 
   /** The time of the step under way. */
   now: number
@@ -297,7 +297,7 @@ export class PaxosState {
     init: ReplicaContext,
     options: ResolvedOptions,
     hard: HardState,
-    log: PaxosLog,
+    log: ReplicaLog,
     configs: ConfigHistory,
     decided: LogIndex,
   ) {

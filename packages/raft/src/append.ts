@@ -38,7 +38,7 @@ function takeAfterCommit(r: RaftState, from: NodeId, m: AppendRequest): void {
   }
   const rest = m.entries.slice(r.commitIndex - m.prevIndex)
   // No leader has this: terms only grow along a log.
-  if ((rest[0] as Entry).epoch < (r.log.term(r.commitIndex) ?? 0)) return
+  if ((rest[0] as Entry).epoch < (r.log.epoch(r.commitIndex) ?? 0)) return
   take(r, from, m, r.commitIndex, rest)
 }
 
@@ -105,7 +105,7 @@ function takeMembership(r: RaftState, entry: Entry): void {
 
 /** Forgets what was lost to a damaged disk once the log holds it again, or a later leader's entries instead. */
 function clearFloor(r: RaftState): void {
-  if (!upToDate(r.log.lastIndex, r.log.lastTerm, r.floorIndex, r.floorTerm)) return
+  if (!upToDate(r.log.lastIndex, r.log.lastEpoch, r.floorIndex, r.floorTerm)) return
   r.mark('raft/faulty/refilled')
   r.floorIndex = 0
   r.floorTerm = 0
@@ -131,10 +131,10 @@ function appendReply(
 
 /** Refuses entries that do not join the log, and says from where they may: one probe for each term, not for each entry. */
 function refuse(r: RaftState, to: NodeId, m: AppendRequest): void {
-  const found = r.log.lastOfTermUpTo(Math.min(m.prevIndex - 1, r.log.lastIndex), m.prevTerm)
+  const found = r.log.lastOfEpochUpTo(Math.min(m.prevIndex - 1, r.log.lastIndex), m.prevTerm)
   const hint = Math.max(found, r.commitIndex)
   // Nothing is acknowledged by this, so it need not wait for the disk.
-  r.out.send(to, appendReply(r, m.id, false, m.prevIndex, hint, r.log.term(hint) ?? 0))
+  r.out.send(to, appendReply(r, m.id, false, m.prevIndex, hint, r.log.epoch(hint) ?? 0))
 }
 
 /** Takes the news that entries are committed; the leader knows this log to hold them. */

@@ -14,7 +14,7 @@ export function maybeCommit(r: RaftState): void {
   if (index <= r.commitIndex) return
   // Entries of earlier terms on a quorum can still be replaced (Raft, figure 8): only one of this
   // term commits them, together with itself.
-  if (r.log.term(index) !== r.term) {
+  if (r.log.epoch(index) !== r.term) {
     r.mark('raft/commit/earlier-term')
     return
   }

@@ -36,7 +36,7 @@ export function promotable(r: RaftState): boolean {
     (r.isVoter || leaving(r)) &&
     !r.membership.witnesses.includes(r.id) &&
     !r.blank &&
-    upToDate(r.log.lastIndex, r.log.lastTerm, r.floorIndex, r.floorTerm)
+    upToDate(r.log.lastIndex, r.log.lastEpoch, r.floorIndex, r.floorTerm)
   )
 }
 
@@ -130,7 +130,7 @@ function requestVotes(r: RaftState, pre: boolean, term: Epoch): void {
     pre,
     transfer: r.transferring,
     lastIndex: r.log.lastIndex,
-    lastTerm: r.log.lastTerm,
+    lastTerm: r.log.lastEpoch,
   }
   for (const id of new Set([...r.membership.voters, ...r.membership.outgoing])) {
     if (id === r.id) continue
@@ -223,7 +223,7 @@ function shielded(r: RaftState, from: NodeId, m: VoteRequest): boolean {
 
 function acceptable(r: RaftState, m: VoteRequest): boolean {
   const { log } = r
-  if (!upToDate(m.lastIndex, m.lastTerm, log.lastIndex, log.lastTerm)) return false
+  if (!upToDate(m.lastIndex, m.lastTerm, log.lastIndex, log.lastEpoch)) return false
   if (upToDate(m.lastIndex, m.lastTerm, r.floorIndex, r.floorTerm)) return true
   r.mark('raft/election/below-floor')
   return false

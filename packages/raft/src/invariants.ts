@@ -28,7 +28,7 @@ export function checkInvariants(r: RaftState, before: Watermarks): void {
     'only what is committed is handed out',
   )
   assert(r.applied <= r.applying, 'only what was handed out is applied')
-  assert(log.lastTerm <= r.term, 'no entry is of a later term')
+  assert(log.lastEpoch <= r.term, 'no entry is of a later term')
   assert(log.firstIndex <= r.commitIndex + 1, 'only what is committed is compacted')
   assert((r.role === 'leader') === (r.leader === r.id), 'a leader knows itself')
   if (r.role === 'leader') checkLeader(r)

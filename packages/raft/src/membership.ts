@@ -241,7 +241,7 @@ function farewell(r: RaftState, before: readonly Progress[]): void {
   for (const p of before) {
     if (r.progress.has(p.id) || p.state !== 'replicate' || p.witness) continue
     if (p.next < r.log.windowFirst) continue
-    const prevTerm = r.log.term(p.next - 1)
+    const prevTerm = r.log.epoch(p.next - 1)
     if (prevTerm === undefined) continue
     const entries = r.log.slice(p.next, r.log.lastIndex, r.limits.messageBytesMax)
     r.appendId += 1

@@ -2,12 +2,12 @@
 // other, since going on from a state that cannot be is worse than not starting.
 import type { ConsensusInit, DurableState, LogIndex, Membership } from '@quorate/core'
 import { QuorateError, decode } from '@quorate/core'
+import { replicaLog } from '@quorate/core/algorithm'
 import { ConfigHistory, noMembers } from './config-history.ts'
 import { resetElectionDeadline } from './election.ts'
 import type { HardState } from './hard-state.ts'
 import { hardStateCodec, noHardState } from './hard-state.ts'
 import { electsAlone } from './heartbeat.ts'
-import { RaftLog } from './log.ts'
 import type { ResolvedOptions } from './options.ts'
 import { RaftState } from './state.ts'
 
@@ -24,7 +24,7 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): RaftStat
   // acknowledged past it is remembered, so that no vote helps a log that lacks it.
   const faultyFrom = recovered.faulty[0]?.first
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
-  const log = new RaftLog(
+  const log = replicaLog(
     recovered.firstIndex,
     lastIndex,
     recovered.epochs,

@@ -62,7 +62,7 @@ function sendEntries(r: RaftState, p: Progress, entries: readonly Entry[]): void
   let bytes = 0
   for (let at = 0; at < entries.length; at++) bytes += (entries[at] as Entry).payload.length
   const prevIndex = p.next - 1
-  const prevTerm = r.log.term(prevIndex)
+  const prevTerm = r.log.epoch(prevIndex)
   if (prevTerm === undefined) {
     offerSnapshot(r, p)
     return
@@ -76,7 +76,7 @@ function sendEntries(r: RaftState, p: Progress, entries: readonly Entry[]): void
 /** Sends one message that finds out whether the logs meet right before `next`, with entries where they are at hand. */
 export function sendProbe(r: RaftState, p: Progress): void {
   const prevIndex = p.next - 1
-  const prevTerm = r.log.term(prevIndex)
+  const prevTerm = r.log.epoch(prevIndex)
   if (prevTerm === undefined) {
     // A term that is not known must never be sent: the follower's missing entry has none either,
     // the two would seem equal, and the commit index would run past the follower's log.
@@ -228,7 +228,7 @@ function refused(r: RaftState, p: Progress, m: AppendReply): void {
     p.staleUpTo = r.appendId
   }
   // The follower skipped its entries of later terms; skip ours that are later than its.
-  const meet = Math.min(r.log.lastOfTermUpTo(m.hint, m.hintTerm), m.index - 1)
+  const meet = Math.min(r.log.lastOfEpochUpTo(m.hint, m.hintTerm), m.index - 1)
   p.becomeProbe(Math.max(p.match + 1, meet + 1))
   sendAppend(r, p)
 }

@@ -102,7 +102,7 @@ function install(r: RaftState, snapshot: SnapshotMeta): void {
   r.commitIndex = index
   r.applying = Math.max(r.applying, index)
   r.applyReading = 0
-  if (upToDate(r.log.lastIndex, r.log.lastTerm, r.floorIndex, r.floorTerm)) {
+  if (upToDate(r.log.lastIndex, r.log.lastEpoch, r.floorIndex, r.floorTerm)) {
     r.floorIndex = 0
     r.floorTerm = 0
   }
@@ -118,7 +118,7 @@ export function snapshotFetchFailed(r: RaftState, snapshot: SnapshotMeta): void 
 /** The driver has finished a snapshot of what is applied here: makes it the group's and compacts. */
 export function snapshotTaken(r: RaftState, taken: SnapshotMeta, compactTo: LogIndex): void {
   const { index } = taken
-  const epoch = r.log.term(index)
+  const epoch = r.log.epoch(index)
   const newest = r.snapshot?.index ?? 0
   if (epoch === undefined || index > r.applied || index <= newest) {
     r.mark('raft/snapshot/useless')

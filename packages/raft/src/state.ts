@@ -14,12 +14,13 @@ import type {
   Tracer,
 } from '@quorate/core'
 import { isVoter } from '@quorate/core'
+import { outbox } from '@quorate/core/algorithm'
+import type { Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import type { RaftMessage } from './messages.ts'
 import type { ConfigHistory } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
 import { Inflight } from './inflight.ts'
-import type { RaftLog } from './log.ts'
 import type { ResolvedOptions } from './options.ts'
-import { Outbox } from './outbox.ts'
 import type { Progress } from './progress.ts'
 import { PendingReads } from './pending-reads.ts'
 
@@ -81,11 +82,11 @@ export class RaftState {
   /** Where its events go. */
   readonly tracer: Tracer
   /** The log. */
-  readonly log: RaftLog
+  readonly log: ReplicaLog
   /** The memberships in the log. */
   readonly configs: ConfigHistory
   /** The effects of the step under way. */
-  readonly out: Outbox = new Outbox()
+  readonly out: Outbox<RaftMessage> = outbox()
 
   /** The time of the step under way. */
   now: number
@@ -211,7 +212,7 @@ export class RaftState {
     init: ReplicaContext,
     options: ResolvedOptions,
     hard: HardState,
-    log: RaftLog,
+    log: ReplicaLog,
     configs: ConfigHistory,
     commitIndex: LogIndex,
   ) {

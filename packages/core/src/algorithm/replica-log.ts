@@ -1,19 +1,20 @@
-// A replica's log as far as it is in memory: the terms of all of it, in runs, and the newest
+// A replica's log as far as it is in memory: the epochs of all of it, in runs, and the newest
 // entries. Older ones are read back from storage, so that memory does not grow with the lag.
-import type { Entry, Epoch, EpochRun, LogIndex } from '@quorate/core'
-import { assert } from '@quorate/core'
+import { assert } from '../assert.ts'
+import type { Entry, EpochRun } from '../entry.ts'
+import type { Epoch, LogIndex } from '../ids.ts'
 
 // What an entry weighs in memory besides its payload, so that empty ones count as well.
 const ENTRY_OVERHEAD_BYTES = 64
 
-/** The log of one replica. */
-export class RaftLog {
-  /** The entry right before the first one held; its term is known. */
+/** The log of one replica: indexes and epochs of all of it, and the newest entries, in bounded memory. */
+export class ReplicaLog {
+  /** The entry right before the first one held; its epoch is known. */
   #base: LogIndex
   #last: LogIndex
   #stable: LogIndex
   readonly #runFrom: number[] = []
-  readonly #runTerm: number[] = []
+  readonly #runEpoch: number[] = []
   readonly #bytesMax: number
   // Entries from #windowFirst to #last are #window[#head...]; slots before #head are free.
   #window: (Entry | undefined)[] = []
@@ -28,12 +29,6 @@ export class RaftLog {
   #recent: readonly Entry[] = []
   #recentBytes = 0
 
-  /**
-   * A log as recovered.
-   *
-   * @param runs - the terms from `firstIndex − 1` on
-   * @param tail - the newest entries, ending at `lastIndex`
-   */
   constructor(
     firstIndex: LogIndex,
     lastIndex: LogIndex,
@@ -63,9 +58,9 @@ export class RaftLog {
     return this.#last
   }
 
-  /** The term of the last entry. */
-  get lastTerm(): Epoch {
-    return this.#runTerm[this.#runTerm.length - 1] as number
+  /** The epoch of the last entry. */
+  get lastEpoch(): Epoch {
+    return this.#runEpoch[this.#runEpoch.length - 1] as number
   }
 
   /** Up to here the log is durable. */
@@ -83,35 +78,35 @@ export class RaftLog {
     return this.#windowBytes
   }
 
-  /** The term at an index; `undefined` past the end and where the log has been compacted away. */
-  term(index: LogIndex): Epoch | undefined {
+  /** The epoch at an index; `undefined` past the end and where the log has been compacted away. */
+  epoch(index: LogIndex): Epoch | undefined {
     if (index > this.#last || index < this.#base) return undefined
     let at = this.#runFrom.length - 1
-    if (index >= (this.#runFrom[at] as number)) return this.#runTerm[at]
+    if (index >= (this.#runFrom[at] as number)) return this.#runEpoch[at]
     at = this.#runAt(index)
-    return this.#runTerm[at]
+    return this.#runEpoch[at]
   }
 
   /** Whether the log holds this entry. */
-  matches(index: LogIndex, term: Epoch): boolean {
-    return this.term(index) === term
+  matches(index: LogIndex, epoch: Epoch): boolean {
+    return this.epoch(index) === epoch
   }
 
   /**
-   * The largest index at or before `index` whose term is at most `term`: no later entry of this log
-   * can equal an entry of another log whose term there is `term`. Before the base where none is held.
+   * The largest index at or before `index` whose epoch is at most `epoch`: no later entry of this log
+   * can equal an entry of another log whose epoch there is `epoch`. Before the base where none is held.
    */
-  lastOfTermUpTo(index: LogIndex, term: Epoch): LogIndex {
+  lastOfEpochUpTo(index: LogIndex, epoch: Epoch): LogIndex {
     let found = Math.min(index, this.#last)
-    for (let at = this.#runAt(found); at >= 0 && (this.#runTerm[at] as number) > term; at--) {
+    for (let at = this.#runAt(found); at >= 0 && (this.#runEpoch[at] as number) > epoch; at--) {
       found = (this.#runFrom[at] as number) - 1
     }
     return found
   }
 
-  /** The terms in runs, from the base on. */
+  /** The epochs in runs, from the base on. */
   runs(): readonly EpochRun[] {
-    return this.#runFrom.map((from, at) => ({ from, epoch: this.#runTerm[at] as number }))
+    return this.#runFrom.map((from, at) => ({ from, epoch: this.#runEpoch[at] as number }))
   }
 
   /** Adds entries after the last one. */
@@ -120,9 +115,9 @@ export class RaftLog {
     for (let at = 0; at < entries.length; at++) {
       const entry = entries[at] as Entry
       assert(entry.index === this.#last + 1, 'entries follow each other without a gap')
-      const last = this.#runTerm[this.#runTerm.length - 1] as number
+      const last = this.#runEpoch[this.#runEpoch.length - 1] as number
       if (entry.epoch !== last) {
-        assert(entry.epoch > last, 'terms only grow along a log')
+        assert(entry.epoch > last, 'epochs only grow along a log')
         this.#pushRun(entry.index, entry.epoch)
       }
       this.#last = entry.index
@@ -141,7 +136,7 @@ export class RaftLog {
       this.#runFrom.length > 1
     ) {
       this.#runFrom.pop()
-      this.#runTerm.pop()
+      this.#runEpoch.pop()
     }
     this.#recent = []
     while (this.#window.length > this.#head && this.#windowFirst + this.#count() > from) {
@@ -175,19 +170,19 @@ export class RaftLog {
     assert(index <= this.#last, 'compacts what the log holds')
     const keep = this.#runAt(index)
     this.#runFrom.splice(0, keep)
-    this.#runTerm.splice(0, keep)
+    this.#runEpoch.splice(0, keep)
     this.#runFrom[0] = index
     this.#base = index
     this.#evictTo(index)
   }
 
   /** Empties the log, to go on after a snapshot's last entry. */
-  restore(index: LogIndex, term: Epoch): void {
+  restore(index: LogIndex, epoch: Epoch): void {
     this.#base = index
     this.#last = index
     this.#runFrom.length = 0
-    this.#runTerm.length = 0
-    this.#pushRun(index, term)
+    this.#runEpoch.length = 0
+    this.#pushRun(index, epoch)
     this.#window = []
     this.#head = 0
     this.#windowFirst = index + 1
@@ -236,8 +231,8 @@ export class RaftLog {
   }
 
   /** An independent copy. */
-  clone(): RaftLog {
-    const copy = new RaftLog(this.firstIndex, this.#last, this.runs(), [], this.#bytesMax)
+  clone(): ReplicaLog {
+    const copy = new ReplicaLog(this.firstIndex, this.#last, this.runs(), [], this.#bytesMax)
     copy.#stable = this.#stable
     copy.#window = this.#window.slice(this.#head)
     copy.#windowFirst = this.#windowFirst
@@ -278,9 +273,9 @@ export class RaftLog {
     this.#windowBytes += weight(entry)
   }
 
-  #pushRun(from: LogIndex, term: Epoch): void {
+  #pushRun(from: LogIndex, epoch: Epoch): void {
     this.#runFrom.push(from)
-    this.#runTerm.push(term)
+    this.#runEpoch.push(epoch)
   }
 
   #count(): number {
@@ -304,6 +299,24 @@ export class RaftLog {
       if ((this.#pendingLast[at] as number) > index) this.#pendingLast[at] = index
     }
   }
+}
+
+/**
+ * A log as recovered.
+ *
+ * @param runs - the epochs from `firstIndex − 1` on
+ * @param tail - the newest entries, ending at `lastIndex`
+ * @param bytesMax - what the entries kept in memory may weigh, 64 bytes of overhead each included;
+ * twice as much while they are durable and not yet applied, more only until they are durable
+ */
+export function replicaLog(
+  firstIndex: LogIndex,
+  lastIndex: LogIndex,
+  runs: readonly EpochRun[],
+  tail: readonly Entry[],
+  bytesMax: number,
+): ReplicaLog {
+  return new ReplicaLog(firstIndex, lastIndex, runs, tail, bytesMax)
 }
 
 function weight(entry: Entry): number {

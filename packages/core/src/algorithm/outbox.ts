@@ -1,28 +1,27 @@
 // Gathers what one step wants done and hands it out as one object that nobody modifies again.
+import { assert } from '../assert.ts'
 import type {
   Completion,
   Effects,
   EntriesRequest,
-  Entry,
   Envelope,
-  ErrorCode,
-  LogIndex,
-  NodeId,
   ReadReady,
   Rejection,
   SnapshotFetch,
-  SnapshotMeta,
-  WriteBatch,
-} from '@quorate/core'
-import { assert, noEffects } from '@quorate/core'
-import type { PaxosMessage } from './messages.ts'
+} from '../consensus.ts'
+import { noEffects } from '../consensus.ts'
+import type { Entry } from '../entry.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { LogIndex, NodeId } from '../ids.ts'
+import type { SnapshotMeta } from '../snapshot.ts'
+import type { WriteBatch } from '../storage.ts'
 
 const NONE: readonly never[] = Object.freeze([])
 
 /** The effects of the step under way. */
-export class Outbox {
-  #send: Envelope<PaxosMessage>[] | undefined
-  #afterPersist: Envelope<PaxosMessage>[] | undefined
+export class Outbox<M> {
+  #send: Envelope<M>[] | undefined
+  #afterPersist: Envelope<M>[] | undefined
   #apply: readonly Entry[] = NONE
   #reads: ReadReady[] | undefined
   #completed: Completion[] | undefined
@@ -44,17 +43,15 @@ export class Outbox {
   fetchSnapshot: SnapshotFetch | undefined
 
   /** Sends at once. */
-  send(to: NodeId, message: PaxosMessage): void {
+  send(to: NodeId, message: M): void {
     this.#used = true
-    if (this.#send === undefined) this.#send = [{ to, message }]
-    else this.#send.push({ to, message })
+    this.#send = added(this.#send, { to, message })
   }
 
   /** Sends once everything handed out so far and in this step is durable. */
-  sendAfterPersist(to: NodeId, message: PaxosMessage): void {
+  sendAfterPersist(to: NodeId, message: M): void {
     this.#used = true
-    if (this.#afterPersist === undefined) this.#afterPersist = [{ to, message }]
-    else this.#afterPersist.push({ to, message })
+    this.#afterPersist = added(this.#afterPersist, { to, message })
   }
 
   /** Adds to what is written; the array is not modified again by anybody. */
@@ -77,29 +74,25 @@ export class Outbox {
   /** Releases a read barrier. */
   read(id: number, index: LogIndex): void {
     this.#used = true
-    if (this.#reads === undefined) this.#reads = [{ id, index }]
-    else this.#reads.push({ id, index })
+    this.#reads = added(this.#reads, { id, index })
   }
 
   /** Completes a call. */
   complete(id: number): void {
     this.#used = true
-    if (this.#completed === undefined) this.#completed = [{ id }]
-    else this.#completed.push({ id })
+    this.#completed = added(this.#completed, { id })
   }
 
   /** Rejects a call. */
   reject(id: number, code: ErrorCode, reason: string, leader: NodeId | undefined): void {
     this.#used = true
-    if (this.#rejected === undefined) this.#rejected = [{ id, code, reason, leader }]
-    else this.#rejected.push({ id, code, reason, leader })
+    this.#rejected = added(this.#rejected, { id, code, reason, leader })
   }
 
   /** Asks for entries that have left memory. */
   readEntries(request: EntriesRequest): void {
     this.#used = true
-    if (this.#readEntries === undefined) this.#readEntries = [request]
-    else this.#readEntries.push(request)
+    this.#readEntries = added(this.#readEntries, request)
   }
 
   /** Whether anything must be written. */
@@ -131,7 +124,7 @@ export class Outbox {
   }
 
   /** Hands everything out and starts anew. */
-  take(persist: WriteBatch | undefined, statusChanged: boolean): Effects<PaxosMessage> {
+  take(persist: WriteBatch | undefined, statusChanged: boolean): Effects<M> {
     if (
       persist === undefined &&
       !statusChanged &&
@@ -141,7 +134,7 @@ export class Outbox {
     ) {
       return noEffects
     }
-    const effects: Effects<PaxosMessage> = {
+    const effects: Effects<M> = {
       persist,
       send: this.#send ?? NONE,
       sendAfterPersist: this.#afterPersist ?? NONE,
@@ -175,4 +168,16 @@ export class Outbox {
     this.install = undefined
     this.fetchSnapshot = undefined
   }
+}
+
+/** An outbox with nothing in it, for the messages `M`. */
+export function outbox<M>(): Outbox<M> {
+  return new Outbox<M>()
+}
+
+/** Most lists of most steps stay empty: they are made with their first item. */
+function added<T>(list: T[] | undefined, item: T): T[] {
+  if (list === undefined) return [item]
+  list.push(item)
+  return list
 }

@@ -1,9 +1,8 @@
-// The log and the window of messages under way, against models that are too simple to be wrong.
-import type { Entry } from '@quorate/core'
+// The log in memory of a replica, against a model that is too simple to be wrong.
+import type { Entry } from '../src/index.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Inflight } from '../src/inflight.ts'
-import { RaftLog } from '../src/log.ts'
+import { replicaLog } from '../src/algorithm/index.ts'
 
 interface Write {
   readonly seq: number
@@ -102,7 +101,7 @@ const step = fc.oneof(
 test('the log is what was done to it, and durable as far as no write under way takes it back', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const log = new RaftLog(1, 0, [{ from: 0, epoch: 0 }], [], 300)
+      const log = replicaLog(1, 0, [{ from: 0, epoch: 0 }], [], 300)
       const model = new Model()
       let term = 1
       for (const each of steps) {
@@ -153,7 +152,7 @@ test('the log is what was done to it, and durable as far as no write under way t
         expect(log.lastIndex).toBe(model.last)
         expect(log.stableIndex).toBeLessThanOrEqual(model.stable)
         for (let at = model.base - 1; at <= model.last + 1; at++)
-          expect(log.term(at)).toBe(model.termAt(at))
+          expect(log.epoch(at)).toBe(model.termAt(at))
         const { windowFirst, lastIndex } = log
         const held =
           windowFirst > lastIndex ? [] : log.slice(windowFirst, lastIndex, Number.MAX_SAFE_INTEGER)
@@ -176,40 +175,9 @@ test('the log is what was done to it, and durable as far as no write under way t
 })
 
 test('a slice stops before the bytes that it may have, but holds one entry', () => {
-  const log = new RaftLog(1, 0, [{ from: 0, epoch: 0 }], [], 10_000)
+  const log = replicaLog(1, 0, [{ from: 0, epoch: 0 }], [], 10_000)
   for (let index = 1; index <= 5; index++)
     log.append([{ index, epoch: 1, kind: 'command', payload }])
   const lengthOf = (bytes: number): number => log.slice(2, 5, bytes).length
   expect([1, 10, 19, 20, 39, 40, 99].map(lengthOf)).toEqual([1, 1, 1, 2, 3, 4, 4])
-})
-
-test('the window of messages under way counts what is in it', () => {
-  const act = fc.oneof(
-    fc.record({ do: fc.constant('add' as const), entries: fc.nat(3), bytes: fc.nat(100) }),
-    fc.record({ do: fc.constant('acknowledge' as const), back: fc.nat(10) }),
-    fc.record({ do: fc.constant('reset' as const) }),
-  )
-  fc.assert(
-    fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
-      const inflight = new Inflight()
-      let model: { last: number; bytes: number }[] = []
-      let last = 0
-      for (const each of acts) {
-        if (each.do === 'add') {
-          last += each.entries
-          inflight.add(last, each.bytes)
-          model.push({ last, bytes: each.bytes })
-        } else if (each.do === 'acknowledge') {
-          inflight.acknowledge(last - each.back)
-          model = model.filter((message) => message.last > last - each.back)
-        } else {
-          inflight.reset()
-          model = []
-        }
-        expect(inflight.count).toBe(model.length)
-        expect(inflight.bytes).toBe(model.reduce((sum, { bytes }) => sum + bytes, 0))
-        expect(inflight.clone().bytes).toBe(inflight.bytes)
-      }
-    }),
-  )
 })

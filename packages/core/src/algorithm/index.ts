@@ -1,0 +1,6 @@
+// What algorithms that replicate a log share, whatever they agree by: the log in memory, and the
+// effects that one step gathers. For authors of cores; whoever uses a core needs none of it.
+export { outbox } from './outbox.ts'
+export type { Outbox } from './outbox.ts'
+export { replicaLog } from './replica-log.ts'
+export type { ReplicaLog } from './replica-log.ts'
