@@ -29,6 +29,7 @@ export class ReplicaLog {
   #recent: readonly Entry[] = []
   #recentBytes = 0
 
+  /** See {@link replicaLog}. */
   constructor(
     firstIndex: LogIndex,
     lastIndex: LogIndex,
