@@ -31,12 +31,26 @@ import { decodeMap, routeTable } from '../routing/routes.ts'
 import type { ClusterMap, Route, RouteTable } from '../routing/routes.ts'
 import { errorOf, errorReply } from '../routing/wire.ts'
 import type { KvReply, KvRequest } from '../routing/wire.ts'
+import { checkOptionNames } from '../options.ts'
+import type { OptionNames } from '../options.ts'
 import { plainValues } from '../store/entry.ts'
 import { Operations } from '../store/operations.ts'
 import { decodeStatus } from '../store/report.ts'
 import type { Welcome } from './frames.ts'
 import { Link } from './link.ts'
 
+const OPTIONS: OptionNames<ConnectOptions> = {
+  addresses: true,
+  dialer: true,
+  name: true,
+  partitioner: true,
+  clock: true,
+  random: true,
+  logger: true,
+  callsMax: true,
+  signal: true,
+  timeoutMs: true,
+}
 const CONNECT_TIMEOUT_MS = 10_000
 const REFRESH_TIMEOUT_MS = 2_000
 const REFRESH_PAUSE_MS = 50
@@ -75,9 +89,10 @@ export interface KvClient extends KvOperations, KvLifetime {
  * Connects to a store; resolves once a host has answered.
  *
  * @throws QuorateError `UNAVAILABLE` where none did in time (default 10 s), `INVALID_OPTIONS` where
- * it serves another store or partitions it in another way, `UNAUTHORIZED`, `ABORTED`
+ * it serves another store or partitions it in another way, or for an option that there is not, `UNAUTHORIZED`, `ABORTED`
  */
 export async function connect(options: ConnectOptions): Promise<KvClient> {
+  checkOptionNames('connect', options, OPTIONS)
   if (options.addresses.length === 0) {
     throw new QuorateError('INVALID_OPTIONS', 'a client needs the address of at least one host')
   }

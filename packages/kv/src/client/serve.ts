@@ -14,11 +14,21 @@ import type {
 import { storeOf } from '../store/create-kv.ts'
 import type { Kv } from '../store/create-kv.ts'
 import type { Store } from '../store/store.ts'
+import { checkOptionNames } from '../options.ts'
+import type { OptionNames } from '../options.ts'
 import { errorReply } from '../routing/wire.ts'
 import type { KvReply } from '../routing/wire.ts'
 import { FrameWriter, eachRecord, readHello, readRequestRecord } from './frames.ts'
 import type { RequestRecord } from './frames.ts'
 
+const OPTIONS: OptionNames<ServeKvOptions> = {
+  kv: true,
+  listener: true,
+  advertise: true,
+  inFlightMax: true,
+  inFlightBytesMax: true,
+  connectionsMax: true,
+}
 const HELLO_TIMEOUT_MS = 5_000
 const FRAME_TARGET_BYTES = 262_144
 
@@ -49,9 +59,11 @@ export interface KvServer extends Closeable {
 /**
  * Serves a store to clients. Resolves once connections are accepted.
  *
- * @throws QuorateError what the listener throws, such as `PORT_IN_USE`
+ * @throws QuorateError what the listener throws, such as `PORT_IN_USE`; `INVALID_OPTIONS` for an
+ * option that there is not
  */
 export async function serveKv(options: ServeKvOptions): Promise<KvServer> {
+  checkOptionNames('serveKv', options, OPTIONS)
   const server = new Server(storeOf(options.kv), options)
   await server.start()
   return server

@@ -3,6 +3,7 @@
 import { QuorateError, isId } from '@quorate/core'
 import type { AbortOptions, ConsensusFactory, NodeId, ShardId } from '@quorate/core'
 import type { SnapshotPolicy } from '@quorate/runtime'
+import type { OptionNames } from '../options.ts'
 import type { Route } from '../routing/routes.ts'
 import { ownersOf } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
@@ -20,6 +21,17 @@ export interface ManagedOptions extends MoverOptions {
    * Default: the first five in order of name, or three, or one, as many as there are.
    */
   readonly mapHosts?: readonly NodeId[] | undefined
+}
+
+/** The names of {@link ManagedOptions}. */
+export const MANAGED: OptionNames<ManagedOptions> = {
+  mapHosts: true,
+  intervalMs: true,
+  replaceAfterMs: true,
+  movesMax: true,
+  movesPerHostMax: true,
+  lagEntriesMax: true,
+  balanceLeaders: true,
 }
 
 /** A host's part in a managed placement. */

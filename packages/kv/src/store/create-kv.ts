@@ -16,7 +16,7 @@ import type { Host, SnapshotPolicy } from '@quorate/runtime'
 import { decodeAdmin, kvAdmin } from '../placement/admin.ts'
 import type { KvAdmin } from '../placement/admin.ts'
 import { answerForGroup } from '../placement/keeper.ts'
-import { managedPlacement } from '../placement/managed.ts'
+import { MANAGED, managedPlacement } from '../placement/managed.ts'
 import type { ManagedOptions, ManagedPlacement } from '../placement/managed.ts'
 import type { KvEvents, KvLifetime, KvOperations } from '../kv.ts'
 import type { HistoryLimits } from '../machine/history.ts'
@@ -25,6 +25,8 @@ import { plainValues } from './entry.ts'
 import { Operations } from './operations.ts'
 import type { OperationsContext } from './operations.ts'
 import { Store, ownersOf } from './store.ts'
+import { checkOptionNames } from '../options.ts'
+import type { OptionNames } from '../options.ts'
 
 /** What a store is made of. */
 export interface KvOptions {
@@ -68,6 +70,23 @@ export interface Kv extends KvOperations, KvLifetime, EventSource<KvEvents> {
   replica(shard: ShardId): Replica | undefined
 }
 
+const OPTIONS: OptionNames<KvOptions> = {
+  host: true,
+  consensus: true,
+  partitioner: true,
+  name: true,
+  snapshots: true,
+  history: true,
+  managed: true,
+  rejoin: true,
+}
+const SNAPSHOTS: OptionNames<SnapshotPolicy> = {
+  everyBytes: true,
+  everyEntries: true,
+  keepEntries: true,
+}
+const HISTORY: OptionNames<HistoryLimits> = { changesMax: true, bytesMax: true }
+
 const stores = new WeakMap<Kv, Store>()
 
 /** The store behind a {@link Kv} that {@link createKv} made. */
@@ -81,10 +100,11 @@ export function storeOf(kv: Kv): Store {
  * Starts this host's part of a store and recovers it. Resolves when its replicas take part; a
  * leader may still have to be found, which requests wait for.
  *
- * @throws QuorateError `INVALID_OPTIONS` for a partitioner without hosts or a bad name, `CONFLICT`
- * where the host has a store of that name, and what `Host.createReplica` throws
+ * @throws QuorateError `INVALID_OPTIONS` for a partitioner without hosts, a bad name or an option
+ * that there is not, `CONFLICT` where the host has a store of that name, and what `Host.createReplica` throws
  */
 export async function createKv(options: KvOptions): Promise<Kv> {
+  checkNames(options)
   const { host, partitioner, name = 'kv' } = options
   checkOptions(name, partitioner)
   const store = new Store({ host, name, partitioner })
@@ -136,6 +156,13 @@ async function startAll(
   const started = await Promise.allSettled(mine.map(([shard, owners]) => start(shard, owners)))
   const failed = started.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason
+}
+
+function checkNames(options: KvOptions): void {
+  checkOptionNames('createKv', options, OPTIONS)
+  if (options.snapshots) checkOptionNames('createKv.snapshots', options.snapshots, SNAPSHOTS)
+  if (options.history) checkOptionNames('createKv.history', options.history, HISTORY)
+  if (options.managed) checkOptionNames('createKv.managed', options.managed, MANAGED)
 }
 
 function checkOptions(name: string, partitioner: Partitioner): void {

@@ -1,0 +1,53 @@
+// Options that nobody knows: each entry point refuses them by name, before it has done anything.
+import { raft } from '@quorate/raft'
+import { hashRing } from '@quorate/ring'
+import { memoryNetwork } from '@quorate/transport-memory'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connect, createKv, serveKv } from '../src/index.ts'
+import type { ConnectOptions, KvOptions, ServeKvOptions } from '../src/index.ts'
+import { testCluster } from './support/cluster.ts'
+import type { TestCluster, TestHost } from './support/cluster.ts'
+
+describe('options', () => {
+  let cluster: TestCluster
+
+  beforeAll(async () => {
+    cluster = await testCluster({ shards: 1 })
+  })
+  afterAll(async () => {
+    await cluster.close()
+  })
+
+  const refused = (option: string): object => ({
+    code: 'INVALID_OPTIONS',
+    message: expect.stringContaining(`"${option}"`),
+  })
+
+  test.each<[string, object]>([
+    ['shards', { shards: 4 }],
+    ['keepAll', { snapshots: { keepAll: true } }],
+    ['changesMin', { history: { changesMin: 1 } }],
+    ['replaceAfter', { managed: { replaceAfter: 1 } }],
+    ['__proto__x', { __proto__x: 1 }],
+  ])('createKv knows no "%s"', async (option, extra) => {
+    const { host } = cluster.hosts.get('a') as TestHost
+    const partitioner = hashRing({ members: ['a', 'b', 'c'], shards: 1 })
+    const options = { host, consensus: raft(), partitioner, name: 'other', ...extra }
+    await expect(createKv(options as KvOptions)).rejects.toMatchObject(refused(option))
+    expect(host.replicas().filter(({ group }) => group.startsWith('other'))).toEqual([])
+  })
+
+  test('connect and serveKv know no other either', async () => {
+    const network = memoryNetwork()
+    const options = { addresses: ['client:a'], dialer: network.dialer(), adress: 'x' }
+    await expect(connect(options as ConnectOptions)).rejects.toMatchObject(refused('adress'))
+    const serve = { kv: cluster.kv('a'), listener: network.listener('x'), port: 1 }
+    await expect(serveKv(serve as ServeKvOptions)).rejects.toMatchObject(refused('port'))
+  })
+
+  test('an option that is there and undefined is no unknown option', async () => {
+    const dialer = cluster.network.dialer()
+    const client = await connect({ addresses: ['client:a'], dialer, callsMax: undefined })
+    await client.close()
+  })
+})
