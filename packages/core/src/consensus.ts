@@ -198,6 +198,11 @@ export interface Effects<M = unknown> {
   readonly install: SnapshotMeta | undefined
   /** Fetch this snapshot. */
   readonly fetchSnapshot: SnapshotFetch | undefined
+  /**
+   * Take a snapshot of what is applied now or later, unless one is being taken, and report it by
+   * `snapshotTaken`: a peer needs it. It is asked for again while it is missing.
+   */
+  readonly takeSnapshot?: boolean | undefined
   /** Read these from the log. */
   readonly readEntries: readonly EntriesRequest[]
   /** Whether role, leader, epoch or membership in {@link ConsensusStatus} changed. */

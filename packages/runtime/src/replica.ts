@@ -360,6 +360,7 @@ export class RunningReplica
     for (const { id } of effects.completed) this.#calls?.complete(id)
     for (const rejection of effects.rejected) this.#reject(rejection)
     if (effects.fetchSnapshot !== undefined) this.#fetcherOf().want(effects.fetchSnapshot)
+    if (effects.takeSnapshot) this.#taker.take().catch((error) => this.onSnapshotFailed(error))
     for (const request of effects.readEntries) this.#readEntries(request)
     if (effects.statusChanged) this.#onStatusChanged()
   }

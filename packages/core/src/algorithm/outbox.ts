@@ -41,6 +41,8 @@ export class Outbox<M> {
   install: SnapshotMeta | undefined
   /** A snapshot to fetch. */
   fetchSnapshot: SnapshotFetch | undefined
+  /** Whether a snapshot is to be taken. */
+  takeSnapshot = false
 
   /** Sends at once. */
   send(to: NodeId, message: M): void {
@@ -130,7 +132,8 @@ export class Outbox<M> {
       !statusChanged &&
       !this.#used &&
       this.install === undefined &&
-      this.fetchSnapshot === undefined
+      this.fetchSnapshot === undefined &&
+      !this.takeSnapshot
     ) {
       return noEffects
     }
@@ -144,6 +147,7 @@ export class Outbox<M> {
       rejected: this.#rejected ?? NONE,
       install: this.install,
       fetchSnapshot: this.fetchSnapshot,
+      takeSnapshot: this.takeSnapshot,
       readEntries: this.#readEntries ?? NONE,
       statusChanged,
     }
@@ -167,6 +171,7 @@ export class Outbox<M> {
     this.compactTo = undefined
     this.install = undefined
     this.fetchSnapshot = undefined
+    this.takeSnapshot = false
   }
 }
 

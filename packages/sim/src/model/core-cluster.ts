@@ -233,6 +233,14 @@ export class CoreCluster<M> implements ReplicaSink<M> {
     })
   }
 
+  /** Asks for a replica to be refilled from a snapshot and returns the call. */
+  refill(id: NodeId): CallId {
+    return this.#call(id, (call) => {
+      this.calls.ordered(call, id)
+      this.step(id, { type: 'requestSnapshot', id: call })
+    })
+  }
+
   /** Takes a snapshot at a replica. */
   snapshot(id: NodeId, keep = 0): SnapshotMeta {
     return this.replica(id).takeSnapshot(keep, this)
@@ -297,7 +305,7 @@ export class CoreCluster<M> implements ReplicaSink<M> {
   }
 
   /**
-   * Completes writes and snapshot fetches and delivers messages, oldest first, until nothing is left
+   * Completes writes, fetches and snapshots asked for and delivers messages, oldest first, until nothing is left
    * to do. No time passes.
    *
    * @param among - only writes of these replicas and messages between them. Default: all
@@ -441,6 +449,11 @@ export class CoreCluster<M> implements ReplicaSink<M> {
     )
     if (flight !== undefined) {
       this.deliver(flight)
+      return true
+    }
+    const asked = among.find((id) => this.replica(id).up && this.replica(id).asked)
+    if (asked !== undefined) {
+      this.snapshot(asked)
       return true
     }
     const wishing = among.find((id) => this.replica(id).up && this.replica(id).wish !== undefined)

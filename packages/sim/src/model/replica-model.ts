@@ -103,6 +103,8 @@ export class ReplicaModel<M> {
   finished: readonly SnapshotMeta[] = []
   /** The snapshot that its core wants. */
   wish: SnapshotFetch | undefined
+  /** Whether its core asked for a snapshot to be taken. */
+  asked = false
   /** How many batches the core handed out since its start. */
   handedSeq = 0
   /** How many of them are durable. */
@@ -170,6 +172,7 @@ export class ReplicaModel<M> {
     this.#work = []
     this.#requests = []
     this.wish = undefined
+    this.asked = false
     this.handedSeq = this.persistedSeq = 0
   }
 
@@ -201,6 +204,7 @@ export class ReplicaModel<M> {
     const sizeBytes = position.index
     const id = snapshotId(position.index, position.epoch, sizeBytes, checksum)
     const snapshot: SnapshotMeta = { ...position, id, sizeBytes, checksum }
+    this.asked = false
     this.#finish(snapshot)
     const compactTo = Math.max(0, position.index - keep)
     this.step({ type: 'snapshotTaken', snapshot, compactTo }, sink)
@@ -231,6 +235,7 @@ export class ReplicaModel<M> {
     copy.handedIndex = this.handedIndex
     copy.finished = this.finished
     copy.wish = this.wish
+    copy.asked = this.asked
     copy.handedSeq = this.handedSeq
     copy.persistedSeq = this.persistedSeq
     copy.starts = this.starts
@@ -265,6 +270,7 @@ export class ReplicaModel<M> {
     }
     this.#takeWork(effects)
     if (effects.fetchSnapshot !== undefined) this.wish = effects.fetchSnapshot
+    if (effects.takeSnapshot === true) this.asked = true
     if (effects.readEntries.length > 0) this.#requests = [...this.#requests, ...effects.readEntries]
   }
 
