@@ -31,6 +31,14 @@ export interface StorageContext {
   readonly metrics: Metrics
 }
 
+/** Which storage a host has, and how often it was opened: what its peers remember it by. */
+export interface StorageIdentity {
+  /** Drawn at random when the storage was made; the alphabet of ids. */
+  readonly store: string
+  /** Counts how often it has been opened, this time included, from 1. */
+  readonly epoch: number
+}
+
 /** The algorithm that a group's data belongs to. */
 export interface GroupAlgorithm {
   /** The name of the {@link ConsensusFactory}. */
@@ -65,6 +73,15 @@ export interface HostStorage extends Closeable {
    * `NO_SPACE` or `STORAGE_FAILED` where the system refuses
    */
   open(context: StorageContext): Promise<void>
+  /**
+   * Which storage this is; `undefined` where it has no identity because it never outlives the
+   * process. Hosts tell it to their peers, which so notice a disk that was replaced or set back.
+   *
+   * Contract. The same `store` as long as the data lives, another one for any other storage; an
+   * `epoch` that has grown with every `open`, durably before `open` resolved. Asked for once it is
+   * open. Default: without identity.
+   */
+  identity?(): StorageIdentity | undefined
   /**
    * Whether free space has fallen below the storage's low-water mark. The host then refuses
    * proposals with `NO_SPACE`, while reads, votes and followers' appends go on.

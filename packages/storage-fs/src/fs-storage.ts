@@ -7,6 +7,7 @@ import type {
   HostStorage,
   Lifecycle,
   StorageContext,
+  StorageIdentity,
   StorageSupports,
   StoredGroup,
 } from '@quorate/core'
@@ -40,6 +41,8 @@ import { StorageMeters } from './storage-meters.ts'
 export interface FsStorage extends HostStorage {
   /** The directory. */
   readonly directory: string
+  /** A store's random name, and how often it has been opened. */
+  identity(): StorageIdentity
   /** How the log ended when it was opened; `undefined` before. */
   readonly recovery: RecoveryReport | undefined
   /** Groups that started from an older snapshot, because their newest is damaged. */
@@ -237,6 +240,12 @@ class DirectoryStorage implements FsStorage {
     return new Promise((resolve, reject) => {
       journal.submit({ records: () => records, apply, hardState: false, resolve, reject })
     })
+  }
+
+  identity(): StorageIdentity {
+    this.#assertOpen()
+    const { starts } = defined(this.#journal, 'an open storage has a journal')
+    return { store: Buffer.from(this.#store).toString('hex'), epoch: starts }
   }
 
   groups(): readonly StoredGroup[] {

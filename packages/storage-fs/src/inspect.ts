@@ -325,8 +325,9 @@ function rewriteMeta(fs: Fs, directory: string, store: Uint8Array, durable: numb
   const meta = readMeta(file)
   const seq = (meta?.seq ?? 0) + 1
   const hardStates = meta?.hardStates ?? []
+  const starts = meta?.starts ?? 0
   for (const next of [seq, seq + 1]) {
-    const slot = encodeMetaSlot({ store, seq: next, durable, hardStates })
+    const slot = encodeMetaSlot({ store, seq: next, durable, hardStates, starts })
     writeAll(file, slot.bytes, slot.position)
   }
   file.sync()

@@ -122,6 +122,13 @@ export class Journal {
     })
     const { file } = this.#current
     await this.#pipe.run([{ op: 'target', file, position: this.#offset }])
+    try {
+      // Counts this start, before anything that it decides can leave the host.
+      await this.#meta.write(this.#meta.durable)
+    } catch (error) {
+      this.#fail(error, 'the start could not be counted')
+      throw error
+    }
     this.#spares.prepare()
   }
 
@@ -137,6 +144,11 @@ export class Journal {
   /** The position in the log before which everything is durable. */
   get durable(): number {
     return this.#origin + this.#pipe.durableCount
+  }
+
+  /** How often the store has been opened, this time included. */
+  get starts(): number {
+    return this.#meta.starts
   }
 
   /** Whether nothing is under way. */

@@ -28,6 +28,8 @@ export interface MetaSlot {
   readonly durable: number
   /** The latest hard states, the newest first, as many as fit. */
   readonly hardStates: readonly MetaHardState[]
+  /** How often the store has been opened. */
+  readonly starts: number
 }
 
 /** The bytes of a slot, and where in the file they go. */
@@ -49,6 +51,7 @@ export function encodeMetaSlot(slot: MetaSlot): {
     writer.uint53(position)
     writer.bytes(bytes)
   }
+  writer.uint32(slot.starts)
   const bytes = new Uint8Array(META_SLOT_BYTES)
   bytes.set(writer.view())
   new DataView(bytes.buffer).setUint32(0, crc32c(bytes, 0, 4), true)
@@ -80,7 +83,8 @@ function decodeSlot(bytes: Uint8Array, parity: number): MetaSlot | undefined {
       position: reader.uint53(),
       bytes: reader.bytes().slice(),
     }))
-    return seq % 2 === parity ? { store, seq, durable, hardStates } : undefined
+    const starts = reader.uint32()
+    return seq % 2 === parity ? { store, seq, durable, hardStates, starts } : undefined
   } catch (error) {
     if (isQuorateError(error, 'MALFORMED')) return undefined
     throw error

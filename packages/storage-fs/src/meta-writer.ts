@@ -1,4 +1,5 @@
 // Keeps the two-slot file up to date: one write at a time, the newest hard states first.
+import type { GroupImage } from './group-image.ts'
 import type { LogPipe } from './log-pipe.ts'
 import type { MetaHardState } from './meta-file.ts'
 import { encodeMetaSlot } from './meta-file.ts'
@@ -10,6 +11,7 @@ export class MetaWriter {
   readonly #pipe: LogPipe
   /** In the order of their age, the newest last. */
   readonly #hardStates = new Map<number, MetaHardState>()
+  readonly #starts: number
   #seq: number
   #durable: number
   #last: Promise<unknown> = Promise.resolve()
@@ -20,9 +22,16 @@ export class MetaWriter {
     this.#pipe = pipe
     this.#seq = log.meta.seq
     this.#durable = log.meta.durable
-    for (const { number, hardState, hardStateAt } of log.groups.byNumber.values()) {
+    this.#starts = log.meta.starts + 1
+    const groups = [...log.groups.byNumber.values()]
+    for (const { number, hardState, hardStateAt } of groups.sort(byHardStateAge)) {
       if (hardState !== undefined) this.note(number, hardStateAt, hardState)
     }
+  }
+
+  /** How often the store has been opened, this time included; durable with the next slot. */
+  get starts(): number {
+    return this.#starts
   }
 
   /** Whether a slot is being written. */
@@ -60,6 +69,7 @@ export class MetaWriter {
       seq,
       durable,
       hardStates: [...this.#hardStates.values()].toReversed(),
+      starts: this.#starts,
     }
     const { bytes, position } = encodeMetaSlot(slot)
     const file = this.#log.metaFile
@@ -72,4 +82,8 @@ export class MetaWriter {
     this.#durable = durable
     this.#busy = false
   }
+}
+
+function byHardStateAge(a: GroupImage, b: GroupImage): number {
+  return a.hardStateAt - b.hardStateAt
 }

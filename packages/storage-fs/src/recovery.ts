@@ -133,7 +133,7 @@ function createLog(context: RecoveryContext): RecoveredLog {
   const names = fs.readdir(directory)
   if (names.includes(META_FILE)) fs.unlink(metaPath)
   const metaFile = fs.open(metaPath, 'wx+')
-  const meta: MetaSlot = { store, seq: 0, durable: 0, hardStates: [] }
+  const meta: MetaSlot = { store, seq: 0, durable: 0, hardStates: [], starts: 0 }
   writeAll(metaFile, new Uint8Array(2 * META_SLOT_BYTES), 0)
   writeAll(metaFile, encodeMetaSlot(meta).bytes, 0)
   metaFile.sync()

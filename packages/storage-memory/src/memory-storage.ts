@@ -105,6 +105,9 @@ class InMemoryStorage implements MemoryStorage {
     this.#status = 'open'
   }
 
+  /** None: a host in memory may forget, and comes back empty without asking its peers. */
+  identity(): undefined {}
+
   #unplug(queue: SyncQueue): readonly DiskChange[] {
     this.#crashed = true
     return queue.unplug()

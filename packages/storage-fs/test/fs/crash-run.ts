@@ -143,7 +143,7 @@ export class CrashRun {
     this.#fs.hook = undefined
     const end = this.#random.below(4)
     if (end === 0) await this.#closeWell()
-    else if (end === 1) this.#kill()
+    else if (end === 1) await this.#kill()
     else if (end === 2) await this.#failSync()
     else if (this.#kept !== undefined) {
       this.#fs = this.#kept.fs
@@ -295,8 +295,16 @@ export class CrashRun {
   }
 
   /** The process ends and the system goes on: everything written can be read, and nothing more is durable. */
-  #kill(): void {
-    void this.#write('g0').catch(() => undefined)
+  async #kill(): Promise<void> {
+    let written = false
+    this.#fs.hook = ({ name }) => {
+      if (name === 'writev' && !written) written = true
+      else throw Object.assign(new Error('the process has ended'), { code: 'EIO' })
+    }
+    // Whatever the ended process would still do in later turns comes to nothing, and is over.
+    await this.#write('g0').catch(() => undefined)
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#fs.hook = undefined
   }
 
   /** A sync fails: the pages read well afterwards, and are not on the disk. */

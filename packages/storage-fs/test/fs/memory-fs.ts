@@ -226,6 +226,7 @@ export class MemoryFs implements Fs {
   /** Forgets all locks, as the end of a process does. */
   endProcess(): void {
     this.#locked = new Set()
+    this.openFiles = 0
   }
 
   /** Makes an inode's effects durable. */
