@@ -49,4 +49,13 @@ export type { DiagramOptions } from './run/diagram.ts'
 export { failureReport } from './run/report.ts'
 export type { ReportOptions } from './run/report.ts'
 export { sweep } from './run/sweep.ts'
-export type { SweepOptions, SweepResult } from './run/sweep.ts'
+export type { SweepFailure, SweepOptions, SweepResult } from './run/sweep.ts'
+export { simCluster } from './run/sim-cluster.ts'
+export type {
+  DurableEvent,
+  DurableWrite,
+  HostStart,
+  SimClient,
+  SimCluster,
+  SimClusterOptions,
+} from './run/sim-cluster.ts'

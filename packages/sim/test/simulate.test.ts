@@ -27,6 +27,8 @@ function options(fault?: Fault): Omit<SimulateOptions, 'seed'> {
     durationMs: 6_000,
     clients: 2,
     canonicalSnapshots: true,
+    // The toy keeps its log in memory, however long it gets.
+    limits: {},
   }
 }
 

@@ -11,7 +11,9 @@
  * `ordering-law`: effects that the contract of `Effects` forbids. `read-freshness`: a read barrier
  * passed before something applied earlier. `snapshot-content`: a snapshot differs from its log.
  * `call-outcome`: a call was answered twice, or with what did not happen. `recovery`: a group does not
- * serve again after every fault has ended. `history`: the judge of a simulation refused what clients saw.
+ * serve again after every fault has ended. `founded-once`: a host begins a group as if it were new that
+ * it had before. `storage-durable`: a disk does not hold what its
+ * host was told it does. `history`: the judge of a simulation refused what clients saw.
  */
 export type Invariant =
   | 'election-safety'
@@ -28,6 +30,8 @@ export type Invariant =
   | 'snapshot-content'
   | 'call-outcome'
   | 'recovery'
+  | 'founded-once'
+  | 'storage-durable'
   | 'history'
 
 /** Thrown when a simulated cluster breaks a promise. It says which one and how. */

@@ -47,6 +47,12 @@ export interface DiskGroup {
 
 /** Whom a disk tells of what became durable. */
 export interface DiskWatcher {
+  /** Writes are about to become durable together; the host may be stopped now, and then they do not. */
+  reaching?(host: NodeId, writes: readonly DiskWrite[]): void
+  /** Writes have become durable, and nobody knows it yet; the host may be stopped now. */
+  reached?(host: NodeId, writes: readonly DiskWrite[]): void
+  /** A group's data is about to be removed (`false`), or has been (`true`); the host may be stopped now. */
+  dropping?(host: NodeId, group: GroupId, done: boolean): void
   /** A batch is about to become part of the image. */
   persisting(host: NodeId, group: GroupId, image: DiskImage, batch: WriteBatch): void
   /** It has. */
@@ -75,15 +81,16 @@ export class SimDisk {
   full = false
   /** Whether the next write fails, and with it all after. */
   failing = false
+  /** Who watches it. */
+  readonly watcher: DiskWatcher
   readonly #random: Random
-  readonly #watcher: DiskWatcher
 
   /** An empty disk with its own randomness. */
   constructor(host: NodeId, random: Random, faults: DiskFaults, watcher: DiskWatcher) {
     this.host = host
     this.#random = random
     this.faults = faults
-    this.#watcher = watcher
+    this.watcher = watcher
   }
 
   /** How long the next write takes, in milliseconds. */
@@ -98,14 +105,14 @@ export class SimDisk {
   commit(writes: readonly DiskWrite[]): void {
     for (const { group, batch } of writes) {
       const { image, snapshots } = this.groups.get(group) as DiskGroup
-      this.#watcher.persisting(this.host, group, image, batch)
+      this.watcher.persisting(this.host, group, image, batch)
       image.apply(batch)
       const { snapshot } = batch
       if (snapshot !== undefined) {
         for (const [id, { meta }] of snapshots)
           if (meta.index < snapshot.index) snapshots.delete(id)
       }
-      this.#watcher.persisted(this.host, group, image, batch)
+      this.watcher.persisted(this.host, group, image, batch)
     }
   }
 
@@ -120,11 +127,12 @@ export class SimDisk {
     for (const { unfinished } of this.groups.values()) unfinished.clear()
   }
 
-  /** Some entries of a group become unreadable; returns how many. */
-  rot(group: GroupId, count: number): number {
+  /** Some entries of a group become unreadable, the last ones where `atEnd`; returns how many. */
+  rot(group: GroupId, count: number, atEnd = false): number {
     const image = this.groups.get(group)?.image
     if (image === undefined || image.entries.length === 0) return 0
-    const at = this.#random.below(image.entries.length)
+    const { length } = image.entries
+    const at = atEnd ? Math.max(0, length - count) : this.#random.below(length)
     const first = image.firstIndex + at
     const last = Math.min(image.lastIndex, first + count - 1)
     if (image.isFaulty(first) || image.isFaulty(last)) return 0

@@ -8,6 +8,9 @@ export type FaultTarget = NodeId
 /** How a network is split. `halves`: two sides. `isolate`: one host alone. `bridge`: two sides with one host between them. `one-way`: one host is not heard. `ring`: each hears only its neighbours. */
 export type PartitionMode = 'halves' | 'isolate' | 'bridge' | 'one-way' | 'ring'
 
+/** How data is lost that was durable. `bits`: some entries cannot be read. `lost-write`: the last ones cannot, since a device said so and did not write. `misdirected`: a write went elsewhere, and took what was there. */
+export type RotMode = 'bits' | 'lost-write' | 'misdirected'
+
 /** One thing that goes wrong, or one order of an operator. Times are in milliseconds. */
 export type Fault = { readonly atMs: number } & (
   | {
@@ -24,6 +27,8 @@ export type Fault = { readonly atMs: number } & (
       readonly forMs: number
     }
   | { readonly kind: 'clog'; readonly from: NodeId; readonly to: NodeId; readonly forMs: number }
+  | { readonly kind: 'reset'; readonly from: NodeId; readonly to: NodeId }
+  | { readonly kind: 'blackout'; readonly downMs: readonly number[] }
   | { readonly kind: 'pause'; readonly host: FaultTarget; readonly forMs: number }
   | { readonly kind: 'drift'; readonly host: NodeId; readonly rate: number }
   | { readonly kind: 'jump'; readonly host: NodeId; readonly byMs: number }
@@ -40,6 +45,7 @@ export type Fault = { readonly atMs: number } & (
       readonly host: NodeId
       readonly group: GroupId
       readonly entries: number
+      readonly how: RotMode
     }
   | { readonly kind: 'wipe'; readonly host: NodeId }
   | { readonly kind: 'transfer'; readonly group: GroupId; readonly to: NodeId | undefined }
@@ -60,6 +66,8 @@ export const faultKinds: readonly FaultKind[] = Object.freeze([
   'crash',
   'partition',
   'clog',
+  'reset',
+  'blackout',
   'pause',
   'drift',
   'jump',
@@ -132,13 +140,18 @@ function drawFault(
     }
     case 'clog':
       return { atMs, kind, from: host, to: pick(random, hosts), forMs: span(50, 3_000) }
-    case 'pause':
-      return {
-        atMs,
-        kind,
-        host: target,
-        forMs: random.fraction() < 0.2 ? span(1_000, 8_000) : span(10, 1_000),
-      }
+    case 'reset':
+      return { atMs, kind, from: host, to: pick(random, hosts) }
+    case 'blackout':
+      return { atMs, kind, downMs: hosts.map(() => span(20, 2_000)) }
+    case 'pause': {
+      const length = random.fraction()
+      const drawn =
+        length < 0.02 ? span(8_000, 60_000) : length < 0.2 ? span(1_000, 8_000) : span(10, 1_000)
+      // A pause may last longer than the faults, but has to leave time to recover.
+      const forMs = Math.min(drawn, Math.floor(context.durationMs) - atMs + 8_000)
+      return { atMs, kind, host: target, forMs }
+    }
     case 'drift':
       return { atMs, kind, host, rate: 1 + (2 * random.fraction() - 1) * context.driftMax }
     case 'jump':
@@ -152,7 +165,14 @@ function drawFault(
     case 'rot':
       return rotting.length === 0
         ? undefined
-        : { atMs, kind, host: pick(random, rotting), group, entries: span(1, 8) }
+        : {
+            atMs,
+            kind,
+            host: pick(random, rotting),
+            group,
+            entries: span(1, 8),
+            how: pick<RotMode>(random, ['bits', 'lost-write', 'misdirected']),
+          }
     case 'wipe':
       return { atMs, kind, host }
     case 'transfer':

@@ -24,6 +24,8 @@ export interface NemesisContext {
   leaderOf(group: string): SimHost | undefined
   /** Stops a host. */
   crash(host: SimHost, power: boolean): void
+  /** Takes everything from a host's disk. */
+  wipe(host: SimHost): void
   /** A fault happened, for whoever watches. */
   happened(fault: Fault, host: NodeId | undefined): void
 }
@@ -79,6 +81,11 @@ export class Nemesis {
       case 'clog':
         network.clog(fault.from, fault.to, fault.forMs)
         return fault.from !== fault.to
+      case 'reset':
+        network.reset(fault.from, fault.to)
+        return fault.from !== fault.to
+      case 'blackout':
+        return this.#blackout(fault)
       case 'transfer':
       case 'membership':
       case 'snapshot':
@@ -91,7 +98,17 @@ export class Nemesis {
   #onHost(
     fault: Exclude<
       Fault,
-      { readonly kind: 'crash' | 'partition' | 'clog' | 'transfer' | 'membership' | 'snapshot' }
+      {
+        readonly kind:
+          | 'crash'
+          | 'partition'
+          | 'clog'
+          | 'reset'
+          | 'blackout'
+          | 'transfer'
+          | 'membership'
+          | 'snapshot'
+      }
     >,
   ): boolean {
     const { timeline } = this.#context
@@ -124,14 +141,14 @@ export class Nemesis {
         break
       case 'rot':
         // Found out at the next start, as damage on a real disk is.
-        if (host.disk.rot(fault.group, fault.entries) === 0) return false
+        if (!this.#rot(host, fault)) return false
         this.#restart(host, 100)
-        break
+        return true
       case 'wipe':
         this.#context.crash(host, true)
-        host.disk.groups.clear()
+        this.#context.wipe(host)
         this.#restart(host, 100)
-        break
+        return true
       default:
     }
     return host.on
@@ -145,9 +162,30 @@ export class Nemesis {
     return true
   }
 
+  /** The power fails everywhere at once: only what is durable is left of anything. */
+  #blackout(fault: Fault & { readonly kind: 'blackout' }): boolean {
+    const { hosts, crash } = this.#context
+    const lit = hosts.filter(({ on }) => on)
+    for (const host of lit) crash(host, true)
+    for (const [at, host] of hosts.entries()) {
+      if (lit.includes(host)) this.#restart(host, fault.downMs[at] ?? 100)
+    }
+    return lit.length > 0
+  }
+
   #restart(host: SimHost, downMs: number): void {
     if (host.on) this.#context.crash(host, false)
     this.#context.timeline.after(downMs, () => host.start())
+  }
+
+  #rot(host: SimHost, { group, entries, how }: Fault & { readonly kind: 'rot' }): boolean {
+    if (how === 'lost-write') return host.disk.rot(group, entries, true) > 0
+    const done = host.disk.rot(group, entries)
+    if (how === 'bits') return done > 0
+    // Where a misdirected write ends up, something of some group is overwritten.
+    const { groups } = this.#context
+    const victim = groups[(groups.indexOf(group) + 1) % groups.length] as string
+    return host.disk.rot(victim, 1) + done > 0
   }
 
   #partition(fault: Fault & { readonly kind: 'partition' }): boolean {

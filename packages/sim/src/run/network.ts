@@ -59,6 +59,8 @@ interface Endpoint {
 /** The frames in one direction between two hosts. */
 interface Link {
   cut: boolean
+  /** Counts the connections that there were: what an earlier one carried does not arrive. */
+  connection: number
   cloggedUntilMs: number
   lastArrivalMs: number
 }
@@ -85,7 +87,12 @@ export class SimNetwork {
     for (const a of ids) {
       for (const b of ids) {
         if (a !== b) {
-          this.#links.set(`${a}>${b}`, { cut: false, cloggedUntilMs: 0, lastArrivalMs: 0 })
+          this.#links.set(`${a}>${b}`, {
+            cut: false,
+            connection: 0,
+            cloggedUntilMs: 0,
+            lastArrivalMs: 0,
+          })
         }
       }
     }
@@ -123,6 +130,21 @@ export class SimNetwork {
   clog(from: NodeId, to: NodeId, forMs: number): void {
     const link = this.#links.get(`${from}>${to}`)
     if (link !== undefined) link.cloggedUntilMs = this.#timeline.nowMs + forMs
+  }
+
+  /** Resets the connection of two hosts: what is under way between them is lost, and both notice. */
+  reset(a: NodeId, b: NodeId): void {
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const link = this.#links.get(`${from}>${to}`)
+      if (link === undefined) continue
+      link.connection++
+      this.#endpoints.get(to)?.reachable.delete(from)
+      this.#notice(to, from, 'unreachable')
+      this.#tell(to, from, 'reachable', 50)
+    }
   }
 
   /** A host's transport begins to listen. */
@@ -163,11 +185,15 @@ export class SimNetwork {
     }
     if (copies === 2) this.counts.duplicated++
     const receiver = this.#endpoints.get(to)
+    const { connection } = link
     for (const delayMs of delays) {
       this.watcher?.sent(from, to, frame, this.#timeline.nowMs + delayMs)
       // A copy for each delivery: the receiver owns what it is given.
       const copy = frame.slice()
-      this.#timeline.after(delayMs, () => this.#deliver(from, to, receiver, link, copy))
+      this.#timeline.after(delayMs, () => {
+        if (link.connection === connection) this.#deliver(from, to, receiver, link, copy)
+        else this.counts.cut++
+      })
     }
     return 'queued'
   }
@@ -213,8 +239,13 @@ export class SimNetwork {
       if (up !== (state === 'reachable') || endpoint.reachable.has(peer) === up) return
       if (up) endpoint.reachable.add(peer)
       else endpoint.reachable.delete(peer)
-      endpoint.scope.enter(() => endpoint.handlers.onPeer(peer, state))
+      this.#notice(id, peer, state)
     })
+  }
+
+  #notice(id: NodeId, peer: NodeId, state: 'reachable' | 'unreachable'): void {
+    const endpoint = this.#endpoints.get(id)
+    endpoint?.scope.enter(() => endpoint.handlers.onPeer(peer, state))
   }
 }
 

@@ -66,7 +66,7 @@ export interface SimulateOptions {
   readonly reads?: readonly ReadMode[] | undefined
   /** By how much the rate of a clock may be off. Default 0.1. */
   readonly driftMax?: number | undefined
-  /** Limits to replace. */
+  /** Limits to replace. Default: some seeds have some very small ones. */
   readonly limits?: Partial<Limits> | undefined
   /** Whether equal states have equal snapshots, byte for byte, so that replicas can be compared by them. Default false. */
   readonly canonicalSnapshots?: boolean | undefined
@@ -104,6 +104,8 @@ export interface RunSetup {
   readonly snapshotEvery: number
   /** How many entries stay behind a snapshot. */
   readonly snapshotKeep: number
+  /** Limits of the hosts that are not the default ones. */
+  readonly limits: Partial<Limits>
   /** What goes wrong. */
   readonly plan: readonly Fault[]
   /** Which read barriers there are. */
@@ -178,6 +180,7 @@ export function drawSetup(options: SimulateOptions): RunSetup {
     disk: drawDisk(source('disk'), everything),
     snapshotEvery: everything || snapshots.fraction() < 0.5 ? 5 + snapshots.below(60) : 1_000_000,
     snapshotKeep: snapshots.below(20),
+    limits: options.limits ?? drawLimits(root.fork('setup/limits')),
     plan: planned,
     reads: options.reads ?? ['quorum'],
   }
@@ -215,6 +218,27 @@ function drawNetwork(random: Random, everything: boolean): NetworkFaults {
     tail: on('tail') ? 0.001 : 0,
     reorder: on('reorder'),
   }
+}
+
+/** Small limits bring out what large ones hide: each has its turn, alone or with others. */
+function drawLimits(random: Random): Partial<Limits> {
+  if (random.fraction() < 0.5) return {}
+  const small = (most: number): number => 1 + random.below(most)
+  const choices: readonly (() => Partial<Limits>)[] = [
+    () => ({ batchCommandsMax: small(4) }),
+    () => ({ messageBytesMax: small(200) }),
+    () => ({ inflightMessagesMax: small(3) }),
+    () => ({ inflightBytesMax: small(200) }),
+    () => ({ uncommittedBytesMax: 200 + small(2_000) }),
+    () => ({ applyBytesMax: small(200) }),
+    () => ({ logWindowBytesMax: small(500) }),
+    () => ({ pendingCallsMax: 16 + small(16) }),
+    () => ({ snapshotChunkBytes: 16 + small(64) }),
+  ]
+  return choices.reduce<Partial<Limits>>((limits, choose) => {
+    const drawn = choose()
+    return random.fraction() < 0.25 ? { ...limits, ...drawn } : limits
+  }, {})
 }
 
 function drawDisk(random: Random, everything: boolean): DiskFaults {

@@ -31,11 +31,13 @@ export interface SimHostContext {
   /** Limits to replace. */
   readonly limits: Partial<Limits> | undefined
   /** The members that every replica is told at its first start; `undefined` for spares. */
-  readonly members: readonly NodeId[] | undefined
+  membersOf(): readonly NodeId[] | undefined
   /** The groups. */
   readonly groups: readonly string[]
   /** When replicas take snapshots. */
   readonly snapshots: { readonly everyEntries: number; readonly keepEntries: number }
+  /** What runs on it besides the groups; it is up once this has resolved. Default: nothing. */
+  readonly program?: ((host: Host) => Promise<void>) | undefined
   /** The randomness of one start. */
   randomOf(start: number): Random
   /** The algorithm of one group, watched. */
@@ -98,6 +100,8 @@ export class SimHost {
   readonly oscillator: HostOscillator
   /** How often it was started. */
   starts = 0
+  /** Whether it is gone for good: it starts no more. */
+  destroyed = false
   readonly #context: SimHostContext
   #process: Process | undefined
 
@@ -120,6 +124,16 @@ export class SimHost {
     return process?.host !== undefined && this.#context.timeline.nowMs >= process.pausedUntilMs
   }
 
+  /** What runs on it, while it is up. */
+  get host(): Host | undefined {
+    return this.#process?.host
+  }
+
+  /** What its process may do things in, while there is one. */
+  get scope(): HostScope | undefined {
+    return this.#process
+  }
+
   /** Its replica of a group, while it is up. */
   replica(group: string): Replica | undefined {
     return this.#process?.host?.replica(group)
@@ -137,7 +151,7 @@ export class SimHost {
 
   /** Starts a process. */
   start(): void {
-    if (this.#process !== undefined) return
+    if (this.#process !== undefined || this.destroyed) return
     const { timeline, network } = this.#context
     const process = new Process(timeline)
     this.#process = process
@@ -184,7 +198,8 @@ export class SimHost {
     random: Random,
     network: SimNetwork,
   ): Promise<void> {
-    const { timeline, limits, groups, members, snapshots, tracer, logger } = this.#context
+    const { timeline, limits, groups, snapshots, tracer, logger, program } = this.#context
+    const members = this.#context.membersOf()
     const host = await createHost({
       id: this.id,
       transport: network.transport(this.id, process),
@@ -207,6 +222,7 @@ export class SimHost {
         snapshots,
       })
     }
+    await program?.(host)
     process.host = host
   }
 }

@@ -15,6 +15,7 @@ import { QuorateError, crc32c, snapshotId } from '@quorate/core'
 import { hold } from '../model/violation.ts'
 import type { DiskGroup } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
+import { shadowOf } from './shadow-log.ts'
 import type { StorageQueue } from './storage-queue.ts'
 
 const CHUNK_BYTES = 4_096
@@ -30,6 +31,7 @@ export class SimLog implements LogStorage {
   /** The batch that found the disk full, which has to come first when there is room again. */
   #refusedSeq: number | undefined
   #closed = false
+  #loaded = false
 
   constructor(id: GroupId, group: DiskGroup, queue: StorageQueue) {
     this.id = id
@@ -40,6 +42,8 @@ export class SimLog implements LogStorage {
 
   async load(options: { readonly tailBytesMax?: number | undefined } = {}): Promise<DurableState> {
     await this.#queue.readPause()
+    if (!this.#loaded) this.#compare()
+    this.#loaded = true
     return this.#group.image.recover(options.tailBytesMax ?? Number.POSITIVE_INFINITY)
   }
 
@@ -60,10 +64,13 @@ export class SimLog implements LogStorage {
       this.#queue.broken(error)
       throw error
     }
+    const shadow = shadowOf(this.#group.image)
+    shadow.submitted(batch)
     const done = this.#queue.enqueue({ group: this.id, batch })
     this.#underWay.add(done)
     try {
       await done
+      shadow.acknowledged(batch)
     } finally {
       this.#underWay.delete(done)
     }
@@ -101,6 +108,17 @@ export class SimLog implements LogStorage {
     for (let at = options.offset ?? 0; at < stored.bytes.length; at += CHUNK_BYTES) {
       await this.#queue.readPause()
       yield stored.bytes.slice(at, at + CHUNK_BYTES)
+    }
+  }
+
+  /** What a host starts from is what it was told is durable, and perhaps more that it had written. */
+  #compare(): void {
+    const { image } = this.#group
+    try {
+      shadowOf(image).recovered(this.#queue.disk.host, image)
+    } catch (error) {
+      this.#queue.broken(error)
+      throw error
     }
   }
 

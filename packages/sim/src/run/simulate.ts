@@ -97,6 +97,7 @@ class Simulation {
   readonly #recorder: Recorder | undefined
   #phase: Phase = 'safety'
   #dead: ReadonlySet<NodeId> = new Set()
+  readonly #wiped = new Set<NodeId>()
 
   constructor(options: SimulateOptions, timeline: Timeline) {
     this.#options = options
@@ -127,6 +128,7 @@ class Simulation {
       groups: setup.groups,
       leaderOf: (group) => this.#leaderOf(group),
       crash: (host, power) => this.#crash(host, power),
+      wipe: (host) => this.#wipe(host),
       happened: (fault, host) => this.#recorder?.fault(fault, host),
     })
   }
@@ -175,8 +177,9 @@ class Simulation {
       const host: SimHost = new SimHost(id, simDisk, oscillator, {
         timeline: this.#timeline,
         network: this.#network,
-        limits: this.#options.limits,
-        members: members.includes(id) ? members : undefined,
+        limits: this.#setup.limits,
+        // Whoever replaces a disk says so, by naming no members: the host has to be told of its group.
+        membersOf: () => (members.includes(id) && !this.#wiped.has(id) ? members : undefined),
         groups,
         snapshots: { everyEntries: snapshotEvery, keepEntries: snapshotKeep },
         randomOf: (start) => root.fork(`host/${id}/${start}`),
@@ -243,6 +246,11 @@ class Simulation {
     for (const watch of this.#watches.values()) watch.down(host.id)
     this.#timeline.trace(4, this.#hosts.indexOf(host))
     this.#recorder?.down(host.id)
+  }
+
+  #wipe(host: SimHost): void {
+    host.disk.groups.clear()
+    this.#wiped.add(host.id)
   }
 
   /** A replica that its storage failed is restarted by its operator; anything else is a bug. */

@@ -79,7 +79,12 @@ export class SimStorage implements HostStorage, StorageQueue {
 
   async drop(id: GroupId): Promise<void> {
     await this.writePause()
-    this.disk.groups.delete(id)
+    const { watcher, host, groups } = this.disk
+    watcher.dropping?.(host, id, false)
+    if (this.#scope.over) return forever()
+    groups.delete(id)
+    watcher.dropping?.(host, id, true)
+    if (this.#scope.over) return forever()
   }
 
   enqueue(write: DiskWrite): Promise<void> {
@@ -138,8 +143,15 @@ export class SimStorage implements HostStorage, StorageQueue {
       if (this.#scope.over || this.#flushing.length === 0) return
       if (this.disk.failing) return this.#failAll()
       const done = this.#flushing
+      const { watcher, host } = this.disk
+      // Whoever stops the host now decides whether this write is there, not the disk.
+      this.#flushing = []
+      watcher.reaching?.(host, done)
+      if (this.#scope.over) return
       this.#timeline.trace(2, done.length)
       this.disk.commit(done)
+      watcher.reached?.(host, done)
+      if (this.#scope.over) return
       this.#flush()
       this.#scope.enter(() => {
         for (const { resolve } of done) resolve()
@@ -159,4 +171,9 @@ export class SimStorage implements HostStorage, StorageQueue {
       for (const { reject } of failed) reject(error)
     })
   }
+}
+
+/** What a process that is over waits for. */
+function forever(): Promise<never> {
+  return new Promise(() => {})
 }

@@ -1,5 +1,6 @@
 // Runs many seeds, some of them twice, and stops to explain the ones that fail.
 import { createRandom } from '@quorate/core'
+import type { MinimisedRun } from './minimise.ts'
 import { minimise } from './minimise.ts'
 import type { SimulateOptions } from './options.ts'
 import type { SimulationResult } from './simulate.ts'
@@ -22,6 +23,16 @@ export interface SweepOptions extends Omit<SimulateOptions, 'seed' | 'plan'> {
   readonly replay?: ((seed: number) => string) | undefined
   /** Called after each seed. */
   readonly onSeed?: ((result: SimulationResult) => void) | undefined
+  /** Called for each failure; returns a line to add to its report, such as where a picture is. */
+  readonly onFailure?: ((failed: SweepFailure) => Promise<string | undefined>) | undefined
+}
+
+/** A seed that failed. */
+export interface SweepFailure {
+  /** How it failed. */
+  readonly result: SimulationResult
+  /** What remained when everything unnecessary had been taken away. */
+  readonly minimised: MinimisedRun
 }
 
 /** What many runs came to. */
@@ -69,7 +80,9 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
     options.onSeed?.(result)
     if (result.failure !== undefined) {
       const minimised = await minimise(run, result, minimiseRuns)
-      failures.push(failureReport(result, { replay: options.replay, minimised }))
+      const report = failureReport(result, { replay: options.replay, minimised })
+      const more = await options.onFailure?.({ result, minimised })
+      failures.push(more === undefined ? report : `${report}\n${more}`)
     } else if (createRandom(seed).fork('recheck').fraction() < recheck) {
       const again = await simulate(run)
       if (again.traceHash === result.traceHash) total.rechecked++
