@@ -47,6 +47,11 @@ export class EntryTable {
     return this.#kinds[this.#slot(index)] as number
   }
 
+  /** How many entries exist and cannot be read. */
+  get faultyCount(): number {
+    return this.#faulty.size
+  }
+
   /** Whether the entry exists and cannot be read. */
   isFaulty(index: LogIndex): boolean {
     return this.#faulty.size > 0 && this.#faulty.has(index)

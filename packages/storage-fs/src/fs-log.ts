@@ -21,7 +21,7 @@ import type { Fs } from './fs.ts'
 import { GroupImage } from './group-image.ts'
 import { encodeGroupState } from './group-state.ts'
 import type { Journal, JournalWrite } from './journal.ts'
-import { checkFrameSize, noSpace } from './journal.ts'
+import { checkFrameSize, noSpace } from './journal-errors.ts'
 import {
   FRAME_HEADER_BYTES,
   RECORD_HEADER_BYTES,
@@ -47,6 +47,8 @@ export interface FsLogHome {
   readonly directory: string
   readonly store: Uint8Array
   readonly assertOpen: () => void
+  /** Gives up what is kept in reserve on a full disk; returns whether there was any. */
+  readonly makeRoom: () => Promise<boolean>
   /** A group has become durable for the first time. */
   readonly known: (image: GroupImage) => void
   readonly release: (log: FsLog) => void
@@ -346,6 +348,7 @@ export class FsLog implements LogStorage {
       directory,
       owner: { store, group: this.#numbered().number },
       assertOpen: () => this.#assertOpen(),
+      makeRoom: () => this.#home.makeRoom(),
       release: () => void (this.#writesSnapshot = false),
     }
     let writer: FsSnapshotWriter

@@ -20,19 +20,23 @@ import {
   defined,
   isQuorateError,
 } from '@quorate/core'
+import { Ballast } from './ballast.ts'
 import type { FsLogHome } from './fs-log.ts'
 import { FsLog } from './fs-log.ts'
 import type { Fs, Unlock } from './fs.ts'
 import type { GroupImage } from './group-image.ts'
 import { encodeGroupState } from './group-state.ts'
 import type { JournalWrite } from './journal.ts'
-import { Journal, noSpace } from './journal.ts'
+import { Journal } from './journal.ts'
+import { noSpace } from './journal-errors.ts'
 import { LOCK_FILE, TYPE_DROP, TYPE_STATE } from './layout.ts'
 import type { LogPipe } from './log-pipe.ts'
 import type { FsStorageOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
 import type { RecoveredLog, RecoveryReport } from './recovery.ts'
 import { makeDirectories, recoverLog } from './recovery.ts'
+import type { FaultyRange, ScrubFinding } from './scrubber.ts'
+import { Scrubber } from './scrubber.ts'
 import type { SnapshotFallback } from './snapshot-sweep.ts'
 import { checkSnapshots, pruneSnapshots, setAside, sweepSnapshots } from './snapshot-sweep.ts'
 import { StorageMeters } from './storage-meters.ts'
@@ -47,6 +51,8 @@ export interface FsStorage extends HostStorage {
   readonly recovery: RecoveryReport | undefined
   /** Groups that started from an older snapshot, because their newest is damaged. */
   readonly fallbacks: readonly SnapshotFallback[]
+  /** Entries that exist and cannot be read, as far as is known by now. */
+  readonly faults: readonly FaultyRange[]
 }
 
 /** What a storage stands on: the system, unless a test puts something else there. */
@@ -83,6 +89,8 @@ class DirectoryStorage implements FsStorage {
   #pipe: LogPipe | undefined
   #store: Uint8Array = new Uint8Array(16)
   #meters: StorageMeters | undefined
+  #ballast: Ballast | undefined
+  #scrubber: Scrubber | undefined
   #recovery: RecoveryReport | undefined
   #fallbacks: readonly SnapshotFallback[] = []
 
@@ -107,6 +115,12 @@ class DirectoryStorage implements FsStorage {
 
   get fallbacks(): readonly SnapshotFallback[] {
     return this.#fallbacks
+  }
+
+  get faults(): readonly FaultyRange[] {
+    return [...this.#images].flatMap(([group, { table, first, last }]) =>
+      table.faults(first, last).map((range) => ({ group, ...range })),
+    )
   }
 
   get spaceLow(): boolean {
@@ -145,7 +159,7 @@ class DirectoryStorage implements FsStorage {
 
   #recover({ cluster, host, logger }: StorageContext): RecoveredLog {
     const { fs, newStore } = this.#platform
-    const { segmentBytes, onDamage } = this.#options
+    const { segmentBytes, onDamage, strictTail } = this.#options
     const log = recoverLog({
       fs,
       directory: this.directory,
@@ -153,6 +167,7 @@ class DirectoryStorage implements FsStorage {
       host,
       segmentBytes,
       onDamage,
+      strictTail,
       newStore,
     })
     try {
@@ -181,8 +196,21 @@ class DirectoryStorage implements FsStorage {
       directory: this.directory,
       context,
       lowWaterBytes: this.#options.lowWaterBytes,
+      measured: (freeBytes) => {
+        this.#ballast?.keep(freeBytes)
+        this.#meters?.setFaulty(this.#faultyCount())
+      },
     })
     this.#meters = meters
+    const ballast = new Ballast({
+      fs,
+      pipe,
+      directory: this.directory,
+      bytes: this.#options.ballastBytes,
+      keepFreeBytes: this.#options.lowWaterBytes + this.#options.segmentBytes,
+      changed: (bytes) => meters.setBallast(bytes),
+    })
+    this.#ballast = ballast
     const journal = new Journal(
       {
         fs,
@@ -191,6 +219,7 @@ class DirectoryStorage implements FsStorage {
         clock: context.clock,
         segmentBytes: this.#options.segmentBytes,
         markerIdleMs: this.#options.markerIdleMs,
+        ballast,
         events: {
           synced: (writes, bytes, syncMs) => meters.synced(writes, bytes, syncMs),
           rotated: () => meters.measureSpace(),
@@ -209,6 +238,26 @@ class DirectoryStorage implements FsStorage {
     meters.measureSpace()
     await this.#recordFallbacks(journal)
     sweepSnapshots(fs, this.directory, journal.groups.byNumber)
+    this.#scrubber = new Scrubber({
+      fs,
+      pipe,
+      clock: context.clock,
+      journal,
+      bytesPerSecond: this.#options.scrubBytesPerSecond,
+      scrubbed: (bytes) => meters.scrubbed(bytes),
+      found: (finding) => this.#onDamage(meters, finding),
+    })
+    meters.setFaulty(this.#faultyCount())
+    this.#scrubber.start()
+  }
+
+  #onDamage(meters: StorageMeters, finding: ScrubFinding): void {
+    meters.setFaulty(this.#faultyCount())
+    meters.damaged({ ...finding, faults: this.faults })
+  }
+
+  #faultyCount(): number {
+    return [...this.#images.values()].reduce((sum, { table }) => sum + table.faultyCount, 0)
   }
 
   /** Says in the log which snapshots are in force now, and only then sets the damaged ones aside. */
@@ -281,6 +330,7 @@ class DirectoryStorage implements FsStorage {
       directory: this.directory,
       store: this.#store,
       assertOpen: () => this.#assertOpen(),
+      makeRoom: async () => (await this.#ballast?.release()) ?? false,
       known: (image) => {
         if (image.identity !== undefined) this.#images.set(image.identity.id, image)
       },
@@ -349,6 +399,8 @@ class DirectoryStorage implements FsStorage {
     const journal = this.#journal
     this.#journal = undefined
     try {
+      await this.#scrubber?.close()
+      await this.#ballast?.close()
       await journal?.close()
     } finally {
       this.#meters?.close()

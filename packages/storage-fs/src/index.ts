@@ -6,6 +6,7 @@
  */
 export type { FsStorage } from './fs-storage.ts'
 export type { FsStorageOptions } from './options.ts'
+export type { FaultyRange } from './scrubber.ts'
 export type { RecoveryReport } from './recovery.ts'
 export type { SnapshotFallback } from './snapshot-sweep.ts'
 export type { DumpedRecord, Finding, RepairReport, StoreReport, VerifiedGroup } from './inspect.ts'

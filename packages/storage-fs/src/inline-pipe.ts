@@ -1,8 +1,9 @@
 // A pipe without threads, over any file system: what was published in one turn is written and
 // synced at the end of the turn. Deterministic, for tests and simulations.
 import type { Fs, FsFile } from './fs.ts'
+import { isNoSpace } from './fs.ts'
 import type { FsOp, LogPipe, PipeEvents } from './log-pipe.ts'
-import { runOp } from './log-pipe.ts'
+import { atStep, runOp } from './log-pipe.ts'
 import { RingSpace } from './ring.ts'
 
 /** Makes a pipe that writes within the calling thread. */
@@ -22,6 +23,7 @@ class InlinePipe implements LogPipe {
   #written = 0
   #durable = 0
   #scheduled = false
+  #full = false
   #failed: { readonly error: unknown } | undefined
 
   constructor(fs: Fs, ringBytes: number) {
@@ -57,16 +59,22 @@ class InlinePipe implements LogPipe {
   }
 
   #flush(): void {
-    if (this.#failed !== undefined || this.#pieces.length === 0) return
+    if (this.#failed !== undefined || this.#full || this.#pieces.length === 0) return
     const pieces = this.#pieces
     this.#pieces = []
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     const target = this.#target
     if (target === undefined) throw new Error('bytes are published before there is a target')
+    let wrote = false
     try {
       writeGathered(target.file, pieces, target.position + this.#written - target.count)
+      wrote = true
       target.file.datasync()
     } catch (error) {
+      if (!wrote && isNoSpace(error)) {
+        this.#full = true
+        return this.#events?.full(error)
+      }
       this.#failed = { error }
       return this.#events?.failed(error)
     }
@@ -76,6 +84,15 @@ class InlinePipe implements LogPipe {
     this.#events?.durable(this.#durable, bytes, 0)
   }
 
+  async discard(): Promise<void> {
+    await Promise.resolve()
+    this.#pieces = []
+    this.#durable = this.#space.count
+    this.#written = this.#durable
+    this.#space.release(this.#durable)
+    this.#full = false
+  }
+
   async run(ops: readonly FsOp[]): Promise<void> {
     await Promise.resolve()
     this.#flush()
@@ -83,7 +100,7 @@ class InlinePipe implements LogPipe {
     for (const op of ops) {
       if (op.op === 'target')
         this.#target = { file: op.file, position: op.position, count: this.#written }
-      else runOp(this.#fs, op)
+      else this.#step(op)
     }
   }
 
@@ -91,7 +108,15 @@ class InlinePipe implements LogPipe {
     await Promise.resolve()
     for (const op of ops) {
       if (op.op === 'target') throw new Error('a target is set on the writing thread')
+      this.#step(op)
+    }
+  }
+
+  #step(op: Exclude<FsOp, { op: 'target' }>): void {
+    try {
       runOp(this.#fs, op)
+    } catch (error) {
+      throw atStep(error, op)
     }
   }
 

@@ -2,27 +2,29 @@
 // and answers once the disk has it. All groups share it, and so one sync serves all of them.
 import type { Clock, Timer } from '@quorate/core'
 import { QuorateError, defined } from '@quorate/core'
+import type { Ballast } from './ballast.ts'
 import { applyMove, moveRecords, planCollection } from './collection.ts'
 import type { RecordDraft } from './frame.ts'
 import { frameBytes, segmentSeed, writeFrame } from './frame.ts'
 import type { Fs, FsFile } from './fs.ts'
-import { isNoSpace } from './fs.ts'
+import { exceptFull, noRoom, noSpace, storageFailed } from './journal-errors.ts'
 import {
   FLAG_CLEAN,
   FORMAT_VERSION,
   segmentName,
   FLAG_SEAL,
-  FRAME_BYTES_MAX,
   FRAME_HEADER_BYTES,
   LOG_DIRECTORY,
   SEGMENT_HEADER_BYTES,
 } from './layout.ts'
-import type { FsOp, LogPipe } from './log-pipe.ts'
+import type { LogPipe } from './log-pipe.ts'
+import { isFullJob } from './log-pipe.ts'
 import { MetaWriter } from './meta-writer.ts'
 import type { RecoveredLog } from './recovery.ts'
 import type { Groups } from './replay.ts'
 import type { Segment } from './segment.ts'
 import { offsetAt, positionAt } from './segment.ts'
+import { RoomTimer } from './room-timer.ts'
 import { SpareSegments } from './spare-segments.ts'
 import { encodeSegmentHeader } from './segment-header.ts'
 
@@ -45,6 +47,9 @@ interface Encoded {
   readonly position: number
   /** The pipe's count after it. */
   readonly count: number
+  /** What its header repeats of the frame before, and its number. */
+  readonly previousCrc: number
+  readonly lsn: number
 }
 
 /** What the journal needs. */
@@ -55,6 +60,7 @@ export interface JournalContext {
   readonly pipe: LogPipe
   readonly segmentBytes: number
   readonly markerIdleMs: number
+  readonly ballast: Ballast
   readonly events: JournalEvents
 }
 
@@ -93,6 +99,9 @@ export class Journal {
   #failure: QuorateError | undefined
   /** Set while the writer must not go on: a segment is being changed. */
   #paused = false
+  /** What is durable, while counts of the pipe say nothing of it. */
+  #frozen: number | undefined
+  readonly #room: RoomTimer
   #idleTimer: Timer | undefined
   #collectWhenIdle = false
   readonly #whenIdle: (() => void)[] = []
@@ -112,12 +121,14 @@ export class Journal {
     this.#origin = positionAt(header, log.offset)
     this.#meta = new MetaWriter(log, context.pipe)
     this.#spares = new SpareSegments(context)
+    this.#room = new RoomTimer(context.clock)
   }
 
   /** Starts writing. */
   async start(): Promise<void> {
     this.#pipe.start({
       durable: (count, bytes, syncMs) => this.#onDurable(count, bytes, syncMs),
+      full: () => this.#onFull(),
       failed: (error) => this.#fail(error, 'a write to the log failed'),
     })
     const { file } = this.#current
@@ -143,7 +154,7 @@ export class Journal {
 
   /** The position in the log before which everything is durable. */
   get durable(): number {
-    return this.#origin + this.#pipe.durableCount
+    return this.#frozen ?? this.#origin + this.#pipe.durableCount
   }
 
   /** How often the store has been opened, this time included. */
@@ -196,11 +207,13 @@ export class Journal {
     if (this.#offset + bytes + 2 * FRAME_HEADER_BYTES > this.#segmentSize) return false
     const at = this.#pipe.reserve(bytes)
     if (at === undefined) return false
+    const [previousCrc, lsn] = [this.#crc, this.#lsn]
     this.#frame(this.#pipe.view, this.#pipe.ring, at, 0, records)
     this.#pipe.publish(bytes)
     const position = positionAt(this.#current.header, this.#offset)
     this.#offset += bytes
-    this.#inFlight.push({ write, records, position, count: position + bytes - this.#origin })
+    const count = position + bytes - this.#origin
+    this.#inFlight.push({ write, records, position, count, previousCrc, lsn })
     return true
   }
 
@@ -241,33 +254,45 @@ export class Journal {
 
   /** A frame larger than the ring goes to the disk by itself. */
   async #writeApart(records: readonly RecordDraft[]): Promise<void> {
-    const write = defined(this.#queue.shift(), 'a write is in turn')
+    const write = defined(this.#queue[0], 'a write is in turn')
+    const positions = await this.#writeDirectly([records])
+    if (positions === undefined) return this.#giveBack()
+    this.#queue.shift()
     this.#drafts = undefined
-    this.#inFlight.push({ write, records, position: 0, count: 0 })
-    const [position] = await this.#writeDirectly([records])
-    this.#inFlight = []
-    write.apply(defined(position, 'a frame has a position'), records)
+    write.apply(defined(positions[0], 'a frame has a position'), records)
     this.#answer([write])
   }
 
-  /** Writes frames around the ring, while nothing is under way. Returns where they stand. */
-  async #writeDirectly(frames: readonly (readonly RecordDraft[])[]): Promise<readonly number[]> {
+  /**
+   * Writes frames around the ring, while nothing is under way. Returns where they stand, `undefined`
+   * where the disk was full and the log goes on without them.
+   */
+  async #writeDirectly(
+    frames: readonly (readonly RecordDraft[])[],
+  ): Promise<readonly number[] | undefined> {
     const bytes = frames.reduce((sum, records) => sum + frameBytes(records), 0)
     const buffer = new Uint8Array(bytes)
     const view = new DataView(buffer.buffer)
     const { file, header } = this.#current
-    const start = this.#offset
+    const [start, lsn, crc] = [this.#offset, this.#lsn, this.#crc]
     const positions: number[] = []
     for (const records of frames) {
       positions.push(positionAt(header, this.#offset))
       this.#frame(view, buffer, this.#offset - start, 0, records)
       this.#offset += frameBytes(records)
     }
-    await this.#pipe.run([
-      { op: 'write', file, bytes: buffer, position: start },
-      { op: 'datasync', file },
-      { op: 'target', file, position: this.#offset },
-    ])
+    try {
+      await this.#pipe.run([
+        { op: 'write', file, bytes: buffer, position: start },
+        { op: 'datasync', file },
+        { op: 'target', file, position: this.#offset },
+      ])
+    } catch (error) {
+      if (!isFullJob(error)) throw error
+      ;[this.#offset, this.#lsn, this.#crc] = [start, lsn, crc]
+      await this.#cut()
+      return undefined
+    }
     // The count of the pipe does not move: what it calls durable starts after these from now on.
     this.#origin += bytes
     this.#context.events.synced(frames.length, bytes, 0)
@@ -294,6 +319,7 @@ export class Journal {
       // What is moved must leave most of the segment to what is new, or moving would never end.
       if (bytes > (this.#segmentSize - this.#offset) / 2) return
       const positions = await this.#writeDirectly(drafts)
+      if (positions === undefined) return
       drafts.forEach((records, at) => applyMove(this.groups, records, positions[at] as number))
       await this.#removeOldest()
     }
@@ -309,10 +335,24 @@ export class Journal {
   }
 
   async #rotate(frame: number): Promise<void> {
+    const refused = await this.#advance(frame + 2 * FRAME_HEADER_BYTES, true)
+    if (refused !== undefined) return this.#giveBack(refused)
+    this.#context.events.rotated()
+    await this.#collect()
+  }
+
+  /**
+   * Goes on in another segment, from where the log ends now. What stands behind that in the segment
+   * before is void from then on. Returns why not, where the disk is full.
+   */
+  async #advance(bytes: number, seal: boolean): Promise<QuorateError | undefined> {
     const old = this.#current
-    const spare = await this.#spares.take(SEGMENT_HEADER_BYTES + frame + 2 * FRAME_HEADER_BYTES)
-    if (spare instanceof QuorateError) return this.#refuse(spare)
-    const { directory } = this.#context
+    const spare = await this.#spares.take(SEGMENT_HEADER_BYTES + bytes)
+    if (spare instanceof QuorateError) {
+      if (spare.code !== 'NO_SPACE') throw spare
+      return spare
+    }
+    const folder = `${this.#context.directory}/${LOG_DIRECTORY}`
     const header = {
       ...old.header,
       version: FORMAT_VERSION,
@@ -323,16 +363,22 @@ export class Journal {
       lsn: this.#lsn,
       nextGroup: this.groups.nextNumber,
     }
-    const path = `${directory}/${LOG_DIRECTORY}/${segmentName(header.seq)}`
-    await this.#pipe.run([
-      { op: 'write', file: spare.file, bytes: encodeSegmentHeader(header), position: 0 },
-      { op: 'datasync', file: spare.file },
-      { op: 'rename', from: spare.path, to: path },
-      { op: 'syncDir', path: `${directory}/${LOG_DIRECTORY}` },
-      // Only now, so that a sealed segment without a successor means that one was lost.
-      ...this.#closing(FLAG_SEAL),
-      { op: 'target', file: spare.file, position: SEGMENT_HEADER_BYTES },
-    ])
+    const path = `${folder}/${segmentName(header.seq)}`
+    try {
+      await this.#pipe.run([
+        { op: 'write', file: spare.file, bytes: encodeSegmentHeader(header), position: 0 },
+        { op: 'datasync', file: spare.file },
+        { op: 'rename', from: spare.path, to: path },
+        { op: 'syncDir', path: folder },
+      ])
+    } catch (error) {
+      if (!isFullJob(error)) throw error
+      this.#spares.discard(spare)
+      return noSpace(error)
+    }
+    // Only now, so that a sealed segment without a successor means that one was lost.
+    if (seal) await this.#close(FLAG_SEAL).catch(exceptFull)
+    await this.#pipe.run([{ op: 'target', file: spare.file, position: SEGMENT_HEADER_BYTES }])
     old.end = header.previousEnd
     this.segments.push({ header, path, file: spare.file, end: undefined })
     this.#offset = SEGMENT_HEADER_BYTES
@@ -342,25 +388,58 @@ export class Journal {
     this.#seed = segmentSeed(header.store, header.seq)
     this.#spares.prepare()
     this.#context.events.space(true)
-    this.#context.events.rotated()
-    await this.#collect()
+    return undefined
   }
 
-  /** A frame without records at the end of what is written, durable. */
-  #closing(flags: number): readonly FsOp[] {
+  /** Writes a frame without records at the end of what is written. */
+  #close(flags: number): Promise<void> {
     const { file } = this.#current
     const bytes = new Uint8Array(FRAME_HEADER_BYTES)
     this.#frame(new DataView(bytes.buffer), bytes, 0, flags, [])
-    return [
+    return this.#pipe.run([
       { op: 'write', file, bytes, position: this.#offset },
       { op: 'datasync', file },
-    ]
+    ])
   }
 
-  /** There is no room for another segment: what waits was not written and is given back. */
-  #refuse(error: QuorateError): void {
+  /** The disk had no room for a part of what was published: none of it is stored. */
+  #onFull(): void {
+    if (this.#failure !== undefined) return
+    const durable = this.durable
+    const first = defined(this.#inFlight[0], 'what was not written is under way')
+    this.#frozen = durable
+    this.#offset = offsetAt(this.#current.header, durable)
+    this.#lsn = first.lsn
+    this.#crc = first.previousCrc
+    this.#exclusively(async () => {
+      await this.#cut()
+      await this.#pipe.discard()
+      this.#origin = durable - this.#pipe.durableCount
+      this.#frozen = undefined
+      await this.#pipe.run([
+        { op: 'target', file: this.#current.file, position: SEGMENT_HEADER_BYTES },
+      ])
+      this.#giveBack()
+    })
+  }
+
+  /**
+   * Ends the log where it is durable, in another segment, as soon as the disk has room for one:
+   * parts of a frame may stand behind that, and only then can it be said that they are nothing.
+   */
+  async #cut(): Promise<void> {
+    while ((await this.#advance(2 * FRAME_HEADER_BYTES, false)) !== undefined) {
+      this.#context.events.space(false)
+      await this.#room.wait()
+    }
     this.#context.events.space(false)
-    const refused = this.#queue
+  }
+
+  /** There was no room: what waits and what was under way is not written, and is given back. */
+  #giveBack(error: QuorateError = noRoom()): void {
+    this.#context.events.space(false)
+    const refused = [...this.#inFlight.map(({ write }) => write), ...this.#queue]
+    this.#inFlight = []
     this.#queue = []
     this.#drafts = undefined
     for (const { reject } of refused) reject(error)
@@ -409,7 +488,14 @@ export class Journal {
         this.#settleIdle()
         if (this.idle && this.#collectWhenIdle) this.#exclusively(() => this.#collectOnce())
       },
-      (error: unknown) => this.#fail(error, 'a write of the hard states failed'),
+      (error: unknown) => {
+        if (!isFullJob(error)) return this.#fail(error, 'a write of the hard states failed')
+        this.#context.events.space(false)
+        this.#room.wait().then(
+          () => this.#writeMeta(),
+          (closed: unknown) => this.#fail(closed, 'a write of the hard states found no room'),
+        )
+      },
     )
   }
 
@@ -442,6 +528,7 @@ export class Journal {
 
   /** Ends in good order, so that the next start need not write anything anew. */
   async close(): Promise<void> {
+    this.#room.close()
     await this.whenIdle()
     this.#paused = true
     this.#idleTimer?.cancel()
@@ -461,7 +548,7 @@ export class Journal {
   async #closeLog(): Promise<void> {
     const durable = this.durable
     await this.#meta.settled()
-    await this.#pipe.run(this.#closing(FLAG_CLEAN))
+    await this.#close(FLAG_CLEAN)
     await this.#meta.write(durable)
   }
 
@@ -471,6 +558,7 @@ export class Journal {
     const failure = storageFailed(what, cause)
     this.#failure = failure
     this.#idleTimer?.cancel()
+    this.#room.close()
     const lost = [...this.#unanswered, ...this.#inFlight.map(({ write }) => write), ...this.#queue]
     this.#unanswered = []
     this.#inFlight = []
@@ -497,30 +585,4 @@ export class Journal {
     const segment = defined(this.segments[low], 'a position lies in a segment')
     return { segment, offset: offsetAt(segment.header, position) }
   }
-}
-
-/** Refuses a write that no frame may hold. */
-export function checkFrameSize(bytes: number): void {
-  if (bytes <= FRAME_BYTES_MAX) return
-  throw new QuorateError('LIMIT_EXCEEDED', `a batch of ${bytes} bytes exceeds ${FRAME_BYTES_MAX}`)
-}
-
-/** The error of a storage that cannot go on. */
-function storageFailed(what: string, cause: unknown): QuorateError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new QuorateError(
-    'STORAGE_FAILED',
-    `${what}: ${reason}; restart this host once the disk is in order`,
-    { cause },
-  )
-}
-
-/** The error of a disk that is full. */
-export function noSpace(cause: unknown): QuorateError | undefined {
-  if (!isNoSpace(cause)) return undefined
-  return new QuorateError(
-    'NO_SPACE',
-    'the disk is full: free some space, or add some; nothing of this write was stored',
-    { cause },
-  )
 }

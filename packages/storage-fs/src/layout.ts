@@ -52,6 +52,8 @@ export const LOG_DIRECTORY = 'log'
 export const SNAPSHOT_DIRECTORY = 'snapshots'
 /** The two-slot file of hard states and evidence. */
 export const META_FILE = 'meta'
+/** Space in reserve. */
+export const BALLAST_FILE = 'ballast'
 /** The lock. */
 export const LOCK_FILE = 'LOCK'
 

@@ -1,7 +1,7 @@
 // The way from the thread that makes frames to whatever writes them. The journal knows only
 // this, so that the same code runs over a worker in production and inline in a test.
 import type { Fs, FsFile } from './fs.ts'
-import { writeAll } from './fs.ts'
+import { isNoSpace, readFully, writeAll } from './fs.ts'
 import { fillZero } from './segment-files.ts'
 
 /** One step of a job on files. */
@@ -10,6 +10,13 @@ export type FsOp =
       readonly op: 'write'
       readonly file: FsFile
       readonly bytes: Uint8Array
+      readonly position: number
+    }
+  | {
+      readonly op: 'read'
+      readonly file: FsFile
+      /** Filled from the start, with zeros where the file has ended; shared memory, where another thread reads. */
+      readonly into: Uint8Array
       readonly position: number
     }
   | { readonly op: 'zero'; readonly file: FsFile; readonly from: number; readonly to: number }
@@ -23,6 +30,8 @@ export type FsOp =
 export interface PipeEvents {
   /** This many of the published bytes, counted from the start, are durable; `syncMs` is what the sync took. */
   durable(count: number, bytes: number, syncMs: number): void
+  /** There was no room to write all that was published. Nothing more is written before a `discard`. */
+  full(error: unknown): void
   /** A write or a sync failed. Nothing published and not durable will be written. */
   failed(error: unknown): void
 }
@@ -41,6 +50,11 @@ export interface LogPipe {
   reserve(bytes: number): number | undefined
   /** Hands over what was reserved last, all of it. */
   publish(bytes: number): void
+  /**
+   * Forgets what was published and is not durable, after the disk was full: counts go on as if it
+   * were durable. Nothing may be published until it resolves.
+   */
+  discard(): Promise<void>
   /** Runs steps on the writing thread, after everything published before. Stops at the first failure. */
   run(ops: readonly FsOp[]): Promise<void>
   /** Runs steps elsewhere, so that they delay no write. Stops at the first failure. */
@@ -49,11 +63,30 @@ export interface LogPipe {
   close(): Promise<void>
 }
 
+/** An error with the step of the job that it ended. */
+export function atStep(error: unknown, { op }: { readonly op: string }): Error {
+  return Object.assign(error instanceof Error ? error : new Error(String(error)), { step: op })
+}
+
+/**
+ * Whether a job ended for want of room, and before a sync failed: what the system says after a
+ * failed sync cannot be relied on, whatever the reason was.
+ */
+export function isFullJob(error: unknown): boolean {
+  const { step } = error as { readonly step?: string }
+  return isNoSpace(error) && ['write', 'zero', 'rename'].includes(step ?? '')
+}
+
 /** Runs one step here and now. */
 export function runOp(fs: Fs, op: Exclude<FsOp, { op: 'target' }>): void {
   switch (op.op) {
     case 'write':
       return writeAll(op.file, op.bytes, op.position)
+    case 'read': {
+      const got = readFully(op.file, op.into, op.position)
+      op.into.fill(0, got)
+      return
+    }
     case 'zero':
       return fillZero(op.file, op.from, op.to)
     case 'datasync':

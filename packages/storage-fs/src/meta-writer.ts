@@ -78,7 +78,13 @@ export class MetaWriter {
       { op: 'datasync', file },
     ])
     this.#last = done.catch(() => undefined)
-    await done
+    try {
+      await done
+    } catch (error) {
+      // The next attempt goes to the same slot: the other one is the last that is whole.
+      this.#seq = seq - 1
+      throw error
+    }
     this.#durable = durable
     this.#busy = false
   }

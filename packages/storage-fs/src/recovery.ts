@@ -29,6 +29,8 @@ export interface RecoveryContext {
   readonly segmentBytes: number
   /** What becomes of damaged entries: refuse to open, or report them as faulty. */
   readonly onDamage: 'halt' | 'repair'
+  /** Whether an unfinished write at the end is refused rather than cut off. */
+  readonly strictTail?: boolean | undefined
   /** 16 random bytes, for a new store. */
   readonly newStore: () => Uint8Array
 }
@@ -37,6 +39,11 @@ export interface RecoveryContext {
 export interface RecoveryReport {
   /** `new`: there was none. `closed`: in good order. `clean`: nothing after the last write. `torn`: an unfinished write was cut. */
   readonly tail: 'new' | 'closed' | 'clean' | 'torn'
+  /**
+   * Whether the end was cut where nothing says whether it had been acknowledged: an unfinished write,
+   * in all likelihood, and possibly the last acknowledged one, damaged since.
+   */
+  readonly tailAmbiguous: boolean
   /** Bytes of an unfinished write that were cut off. */
   readonly cutBytes: number
   /** Bytes of frames that were written anew, because nothing proved that they had reached the disk. */
@@ -158,7 +165,13 @@ function createLog(context: RecoveryContext): RecoveredLog {
   fs.rename(building, log)
   fs.syncDir(directory)
   const segment: Segment = { ...made, path: made.path.replace(building, log) }
-  const report: RecoveryReport = { tail: 'new', cutBytes: 0, forwardedBytes: 0, scannedBytes: 0 }
+  const report: RecoveryReport = {
+    tail: 'new',
+    tailAmbiguous: false,
+    cutBytes: 0,
+    forwardedBytes: 0,
+    scannedBytes: 0,
+  }
   const groups = new Groups()
   return {
     store,
@@ -263,6 +276,12 @@ function finish(context: RecoveryContext, log: Unfinished): RecoveredLog {
   }
   if (verdict.sealed)
     throw damaged(positionAt(bytes.header, verdict.cut), 'the segment that follows is missing')
+  if (!verdict.clean && context.strictTail === true) {
+    throw damaged(
+      positionAt(bytes.header, verdict.cut),
+      'the last write is not whole, and "strictTail" does not take it for an unfinished one',
+    )
+  }
   const inPlace =
     verdict.closedAt ??
     (verdict.clean && verdict.cut === SEGMENT_HEADER_BYTES ? verdict.cut : undefined)
@@ -271,7 +290,13 @@ function finish(context: RecoveryContext, log: Unfinished): RecoveredLog {
   const common = { store: bytes.header.store, segments, groups, meta, metaFile }
   if (inPlace !== undefined) {
     const tail = verdict.closedAt === undefined ? 'clean' : 'closed'
-    const report: RecoveryReport = { tail, cutBytes: 0, forwardedBytes: 0, scannedBytes }
+    const report: RecoveryReport = {
+      tail,
+      tailAmbiguous: false,
+      cutBytes: 0,
+      forwardedBytes: 0,
+      scannedBytes,
+    }
     return settle(context, { ...common, offset: end.offset, lsn: end.lsn, crc: end.crc, report })
   }
   const moved = forward(context, log, verdict, end)
@@ -317,6 +342,7 @@ function forward(
   const cutBytes = verdict.clean ? 0 : bytes.end - verdict.cut
   const report: RecoveryReport = {
     tail: verdict.clean ? 'clean' : 'torn',
+    tailAmbiguous: !verdict.clean,
     cutBytes,
     forwardedBytes: length,
     scannedBytes: 0,

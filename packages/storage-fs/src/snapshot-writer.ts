@@ -3,8 +3,8 @@
 import type { SnapshotMeta, SnapshotPosition, SnapshotWriter } from '@quorate/core'
 import { QuorateError, assert, crc32c, isQuorateError, snapshotId } from '@quorate/core'
 import type { Fs, FsFile } from './fs.ts'
-import { namesIn } from './fs.ts'
-import { noSpace } from './journal.ts'
+import { isNoSpace, namesIn } from './fs.ts'
+import { noSpace } from './journal-errors.ts'
 import { SNAPSHOT_DIRECTORY } from './layout.ts'
 import type { LogPipe } from './log-pipe.ts'
 import type { SnapshotFileOwner } from './snapshot-file.ts'
@@ -25,6 +25,8 @@ export interface SnapshotHome {
   readonly directory: string
   readonly owner: SnapshotFileOwner
   readonly assertOpen: () => void
+  /** Gives up what is kept in reserve on a full disk; returns whether there was any. */
+  readonly makeRoom: () => Promise<boolean>
   readonly release: () => void
 }
 
@@ -81,25 +83,31 @@ export class FsSnapshotWriter implements SnapshotWriter {
       this.#buffer.set(part, this.#buffered)
       this.#buffered += part.length
       from += part.length
-      if (this.#buffered === CHUNK_BYTES) this.#flush()
+      if (this.#buffered === CHUNK_BYTES) await this.#flush()
     }
   }
 
   /** Writes the buffer as a chunk. A failure ends this snapshot and nothing else. */
-  #flush(): void {
-    try {
-      writeChunk(
-        this.#file,
-        this.#home.owner,
-        this.#chunks,
-        this.#buffer.subarray(0, this.#buffered),
-      )
-    } catch (error) {
-      throw noSpace(error) ?? snapshotFailed(error)
-    }
+  async #flush(): Promise<void> {
+    const chunk = this.#buffer.subarray(0, this.#buffered)
+    await this.#place(() => writeChunk(this.#file, this.#home.owner, this.#chunks, chunk))
     if (this.#buffered < CHUNK_BYTES) return
     this.#chunks++
     this.#buffered = 0
+  }
+
+  /** Writes something; once more without the reserve, where the disk is full. */
+  async #place(write: () => void): Promise<void> {
+    try {
+      try {
+        write()
+      } catch (error) {
+        if (!isNoSpace(error) || !(await this.#home.makeRoom())) throw error
+        write()
+      }
+    } catch (error) {
+      throw noSpace(error) ?? snapshotFailed(error)
+    }
   }
 
   async finish(): Promise<SnapshotMeta> {
@@ -109,8 +117,8 @@ export class FsSnapshotWriter implements SnapshotWriter {
     let meta: SnapshotMeta
     try {
       meta = this.#meta()
-      if (this.#buffered > 0) this.#flush()
-      writeFooter(this.#file, meta)
+      if (this.#buffered > 0) await this.#flush()
+      await this.#place(() => writeFooter(this.#file, meta))
       const path = snapshotPath(directory, owner.group, meta.id)
       await pipe.background([
         { op: 'sync', file: this.#file },
@@ -154,7 +162,7 @@ export class FsSnapshotWriter implements SnapshotWriter {
     this.#open = false
     try {
       if (options.keep === true && this.#target.id !== undefined) {
-        if (this.#buffered > 0) this.#flush()
+        if (this.#buffered > 0) await this.#flush()
         this.#file.close()
       } else this.#discard(this.#home.fs)
     } finally {

@@ -2,6 +2,7 @@
 // a rename, and so that a full disk shows before a write depends on it.
 import { QuorateError } from '@quorate/core'
 import type { Fs, FsFile } from './fs.ts'
+import type { Ballast } from './ballast.ts'
 import { isNoSpace } from './fs.ts'
 import { LOG_DIRECTORY } from './layout.ts'
 import type { LogPipe } from './log-pipe.ts'
@@ -19,6 +20,7 @@ export class SpareSegments {
   readonly #pipe: LogPipe
   readonly #directory: string
   readonly #bytes: number
+  readonly #ballast: Ballast
   #count = 0
   #building: Promise<Spare | QuorateError> | undefined
 
@@ -27,11 +29,13 @@ export class SpareSegments {
     readonly pipe: LogPipe
     readonly directory: string
     readonly segmentBytes: number
+    readonly ballast: Ballast
   }) {
     this.#fs = context.fs
     this.#pipe = context.pipe
     this.#directory = `${context.directory}/${LOG_DIRECTORY}`
     this.#bytes = context.segmentBytes
+    this.#ballast = context.ballast
   }
 
   /** Begins to build the next one, unless one is there. */
@@ -41,11 +45,18 @@ export class SpareSegments {
 
   /** The next segment's file, of at least so many bytes, or why there is none. */
   async take(bytesMin: number): Promise<Spare | QuorateError> {
-    if (bytesMin > this.#bytes) return this.#build(bytesMin)
+    if (bytesMin > this.#bytes) return this.#reclaim(bytesMin)
     this.prepare()
     const spare = await this.#building
     this.#building = undefined
-    return spare as Spare | QuorateError
+    // What failed a while ago may be possible now, and the reserve is for this.
+    return spare instanceof Error ? this.#reclaim(this.#bytes) : (spare as Spare)
+  }
+
+  async #reclaim(bytes: number): Promise<Spare | QuorateError> {
+    const spare = await this.#build(bytes)
+    if (!(spare instanceof QuorateError) || spare.code !== 'NO_SPACE') return spare
+    return (await this.#ballast.release()) ? this.#build(bytes) : spare
   }
 
   async #build(bytes: number): Promise<Spare | QuorateError> {
@@ -59,7 +70,7 @@ export class SpareSegments {
       ])
       return { file, path, bytes }
     } catch (cause) {
-      this.#discard(path, file)
+      this.#remove(path, file)
       const code = isNoSpace(cause) ? 'NO_SPACE' : 'STORAGE_FAILED'
       const reason = cause instanceof Error ? cause.message : String(cause)
       return new QuorateError(code, `no room for another segment of ${bytes} bytes: ${reason}`, {
@@ -68,7 +79,7 @@ export class SpareSegments {
     }
   }
 
-  #discard(path: string, file: FsFile | undefined): void {
+  #remove(path: string, file: FsFile | undefined): void {
     try {
       file?.close()
       if (file !== undefined) this.#fs.unlink(path)
@@ -81,7 +92,11 @@ export class SpareSegments {
   async close(): Promise<void> {
     const spare = await this.#building
     this.#building = undefined
-    if (spare !== undefined && !(spare instanceof QuorateError))
-      this.#discard(spare.path, spare.file)
+    if (spare !== undefined && !(spare instanceof QuorateError)) this.discard(spare)
+  }
+
+  /** Removes a segment that was taken and not used. */
+  discard({ path, file }: Spare): void {
+    this.#remove(path, file)
   }
 }

@@ -1,6 +1,6 @@
 // What an operator may want to know of a disk: how long syncs take, how much one sync carries,
 // and how much room is left.
-import type { Counter, Gauge, Histogram, StorageContext, Timer } from '@quorate/core'
+import type { Counter, Gauge, Histogram, LogFields, StorageContext, Timer } from '@quorate/core'
 import type { Fs } from './fs.ts'
 
 /** A sync that takes longer is worth a warning. */
@@ -17,6 +17,11 @@ export class StorageMeters {
   readonly #batch: Histogram
   readonly #bytes: Counter
   readonly #free: Gauge
+  readonly #ballast: Gauge
+  readonly #scrubbed: Counter
+  readonly #damage: Counter
+  readonly #faulty: Gauge
+  readonly #measured: (freeBytes: number) => void
   #timer: Timer | undefined
   #closed = false
   #low = false
@@ -27,11 +32,14 @@ export class StorageMeters {
     readonly directory: string
     readonly context: StorageContext
     readonly lowWaterBytes: number
+    /** Told how much is free whenever that was measured. */
+    readonly measured: (freeBytes: number) => void
   }) {
     this.#fs = from.fs
     this.#directory = from.directory
     this.#context = from.context
     this.#lowWaterBytes = from.lowWaterBytes
+    this.#measured = from.measured
     const { metrics } = from.context
     this.#sync = metrics.histogram(
       'quorate_storage_sync_seconds',
@@ -43,6 +51,22 @@ export class StorageMeters {
     )
     this.#bytes = metrics.counter('quorate_storage_written_bytes_total', 'Bytes written to the log')
     this.#free = metrics.gauge('quorate_storage_free_bytes', 'Free bytes of the file system')
+    this.#ballast = metrics.gauge(
+      'quorate_storage_ballast_bytes',
+      'Bytes kept in reserve for a full disk',
+    )
+    this.#scrubbed = metrics.counter(
+      'quorate_storage_scrubbed_bytes_total',
+      'Bytes of finished segments that were read again',
+    )
+    this.#damage = metrics.counter(
+      'quorate_storage_damage_total',
+      'Places at which the log was found damaged while it was in use',
+    )
+    this.#faulty = metrics.gauge(
+      'quorate_storage_faulty_entries',
+      'Entries that exist and cannot be read',
+    )
   }
 
   /** Whether there is too little room to take on more. */
@@ -59,6 +83,27 @@ export class StorageMeters {
     this.#measureSoon()
   }
 
+  /** So much is kept in reserve. */
+  setBallast(bytes: number): void {
+    this.#ballast.set(bytes)
+  }
+
+  /** So much of the log was read again. */
+  scrubbed(bytes: number): void {
+    this.#scrubbed.add(bytes)
+  }
+
+  /** Damage was found at a place of the log. */
+  damaged(fields: LogFields): void {
+    this.#damage.add()
+    this.#context.logger.error(fields, 'the log is damaged')
+  }
+
+  /** So many entries exist and cannot be read. */
+  setFaulty(entries: number): void {
+    this.#faulty.set(entries)
+  }
+
   /** Whether the disk had room for another segment when one was wanted. */
   setRoom(enough: boolean): void {
     if (this.#room && !enough) this.#context.logger.error({}, 'the disk is full')
@@ -72,6 +117,7 @@ export class StorageMeters {
     try {
       const { freeBytes } = this.#fs.statfs(this.#directory)
       this.#free.set(freeBytes)
+      this.#measured(freeBytes)
       const low = freeBytes < this.#lowWaterBytes
       if (low && !this.#low) this.#context.logger.warn({ freeBytes }, 'the disk is nearly full')
       this.#low = low

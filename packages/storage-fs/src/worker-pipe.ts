@@ -18,10 +18,13 @@ export function workerPipe(ringBytes: number): LogPipe {
 type Reply =
   | number
   | { readonly failed: Failure }
+  | { readonly full: Failure }
   | { readonly id: number; readonly error: Failure | undefined }
 interface Failure {
   readonly message: string
   readonly code: string | undefined
+  /** The step of a job that failed. */
+  readonly step?: string | undefined
 }
 
 /** A thread that runs jobs; the writer's also takes what is published in the ring. */
@@ -82,7 +85,7 @@ class Thread {
     else job?.reject(revive(error))
   }
 
-  run(ops: readonly FsOp[]): Promise<void> {
+  run(ops: readonly (FsOp | { readonly op: 'discard' })[]): Promise<void> {
     if (this.#gone !== undefined) return Promise.reject(this.#gone)
     return new Promise((resolve, reject) => {
       const id = this.#nextId++
@@ -179,6 +182,13 @@ class WorkerPipe implements LogPipe {
       this.#space.release(durable)
       this.#events?.durable(durable, bytes, reply)
     } else if ('failed' in reply) this.#events?.failed(revive(reply.failed))
+    else if ('full' in reply) this.#events?.full(revive(reply.full))
+  }
+
+  async discard(): Promise<void> {
+    await this.#writer.run([{ op: 'discard' }])
+    this.#told = this.#space.count
+    this.#space.release(this.#told)
   }
 
   run(ops: readonly FsOp[]): Promise<void> {
@@ -196,12 +206,12 @@ class WorkerPipe implements LogPipe {
 }
 
 /** A step as another thread can run it: a descriptor instead of a file. */
-function portable(op: FsOp): Record<string, unknown> {
+function portable(op: FsOp | { readonly op: 'discard' }): Record<string, unknown> {
   if (!('file' in op)) return { ...op }
   const { file, ...rest } = op
   return { ...rest, fd: file.fd }
 }
 
-function revive({ message, code }: Failure): Error {
-  return Object.assign(new Error(message), code === undefined ? {} : { code })
+function revive({ message, code, step }: Failure): Error {
+  return Object.assign(new Error(message), code === undefined ? {} : { code, step })
 }

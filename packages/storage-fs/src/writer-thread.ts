@@ -5,11 +5,13 @@ import type { MessagePort } from 'node:worker_threads'
 /** A step of a job, as it reaches the thread: a descriptor stands for a file. */
 type Step =
   | { op: 'write'; fd: number; bytes: Uint8Array; position: number }
+  | { op: 'read'; fd: number; into: Uint8Array; position: number }
   | { op: 'zero'; fd: number; from: number; to: number }
   | { op: 'datasync' | 'sync' | 'close'; fd: number }
   | { op: 'rename'; from: string; to: string }
   | { op: 'unlink' | 'syncDir'; path: string }
   | { op: 'target'; fd: number; position: number }
+  | { op: 'discard' }
 
 /** The program of the thread. */
 export function writerThread(): void {
@@ -29,14 +31,17 @@ export function writerThread(): void {
   let tailOffset = 0
   let target = { fd: -1, position: 0 }
   let failed = false
+  /** The disk was full: nothing is written until what was published has been discarded. */
+  let full = false
   let open = true
 
   /** Writes and syncs everything published so far. */
   function flush(): boolean {
     const published = Atomics.load(control, PUBLISHED)
     const bytes = (published - tail) >>> 0
-    if (bytes === 0 || failed) return false
+    if (bytes === 0 || failed || full) return false
     const toJump = (Atomics.load(control, JUMP) - tail) >>> 0
+    const before = tailOffset
     const pieces: Uint8Array[] = []
     if (toJump < bytes) {
       if (toJump > 0) pieces.push(ring.subarray(tailOffset, tailOffset + toJump))
@@ -47,10 +52,18 @@ export function writerThread(): void {
       tailOffset += bytes
     }
     const start = performance.now()
+    let wrote = false
     try {
       writeGathered(target.fd, pieces, target.position)
+      wrote = true
       fs.fdatasyncSync(target.fd)
     } catch (error) {
+      if (!wrote && isNoSpace(error)) {
+        full = true
+        tailOffset = before
+        port.postMessage({ full: plain(error) })
+        return true
+      }
       failed = true
       port.postMessage({ failed: plain(error) })
       return true
@@ -60,6 +73,17 @@ export function writerThread(): void {
     Atomics.store(control, DURABLE, published)
     port.postMessage(performance.now() - start)
     return true
+  }
+
+  /** Passes over what was published and not written. */
+  function discard(): void {
+    const published = Atomics.load(control, PUBLISHED)
+    const bytes = (published - tail) >>> 0
+    const toJump = (Atomics.load(control, JUMP) - tail) >>> 0
+    tailOffset = bytes > 0 && toJump < bytes ? bytes - toJump : tailOffset + bytes
+    tail = published
+    full = false
+    Atomics.store(control, DURABLE, published)
   }
 
   /** Runs the jobs that have come. */
@@ -74,11 +98,15 @@ export function writerThread(): void {
         open = false
         return true
       }
-      let error: { message: string; code: unknown } | undefined
+      let error: { message: string; code: unknown; step?: string } | undefined
+      let step = ''
       try {
-        for (const op of ops) run(op)
+        for (const op of ops) {
+          step = op.op
+          run(op)
+        }
       } catch (thrown) {
-        error = plain(thrown)
+        error = { ...plain(thrown), step }
       }
       port.postMessage({ id, error })
     }
@@ -88,6 +116,16 @@ export function writerThread(): void {
     switch (op.op) {
       case 'write':
         return writeGathered(op.fd, [op.bytes], op.position)
+      case 'read': {
+        let done = 0
+        while (done < op.into.length) {
+          const got = fs.readSync(op.fd, op.into, done, op.into.length - done, op.position + done)
+          if (got === 0) break
+          done += got
+        }
+        op.into.fill(0, done)
+        return
+      }
       case 'zero':
         for (let at = op.from; at < op.to; at += ZEROS.length) {
           writeGathered(op.fd, [ZEROS.subarray(0, Math.min(ZEROS.length, op.to - at))], at)
@@ -108,6 +146,8 @@ export function writerThread(): void {
       case 'target':
         target = { fd: op.fd, position: op.position }
         return
+      case 'discard':
+        return discard()
     }
   }
 
@@ -140,6 +180,10 @@ export function writerThread(): void {
       }
       rest = next
     }
+  }
+
+  function isNoSpace(error: unknown): boolean {
+    return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((error as { code?: unknown }).code))
   }
 
   function plain(error: unknown): { message: string; code: unknown } {

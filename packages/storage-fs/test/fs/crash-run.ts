@@ -62,7 +62,14 @@ export function storageOver(
 ): FsStorage {
   return createFsStorage(
     DIRECTORY,
-    { segmentBytes: SEGMENT_BYTES, ringBytes: 65_536, lowWaterBytes: 0, ...options },
+    {
+      segmentBytes: SEGMENT_BYTES,
+      ringBytes: 65_536,
+      lowWaterBytes: 0,
+      ballastBytes: 0,
+      scrubBytesPerSecond: 0,
+      ...options,
+    },
     {
       fs,
       pipe: (bytes) => inlinePipe(fs, bytes),
