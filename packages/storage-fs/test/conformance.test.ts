@@ -89,7 +89,11 @@ class DirectoryDisk implements StorageDisk {
   }
 
   storage(): HostStorage {
-    const storage = fsStorage(this.#directory, { segmentBytes: 262_144, ringBytes: 262_144 })
+    const storage = fsStorage(this.#directory, {
+      segmentBytes: 262_144,
+      ringBytes: 262_144,
+      ballastBytes: 0,
+    })
     this.#storage ??= storage
     if (this.#storage.status === 'closed') this.#storage = storage
     return storage
