@@ -15,7 +15,10 @@ import type { KvClient } from '@quorate/kv'
 import { connect } from '@quorate/kv'
 import { webSocketDialer } from '@quorate/transport-ws'
 
-const CLI = fileURLToPath(new URL('../../../apps/playground/dist/cli.js', import.meta.url))
+/** The built command; `QUORATE_CLI` names another build of it. */
+const CLI =
+  process.env['QUORATE_CLI'] ??
+  fileURLToPath(new URL('../../../apps/playground/dist/cli.js', import.meta.url))
 
 /** What the hosts are started with. */
 export interface ProcessClusterOptions {
@@ -27,6 +30,8 @@ export interface ProcessClusterOptions {
   readonly storage?: string
   /** How many shards. Default 8. */
   readonly shards?: number
+  /** Options that every host is started with. */
+  readonly options?: readonly string[]
 }
 
 /** A cluster of processes. */
@@ -37,6 +42,8 @@ export interface ProcessCluster {
   readonly addresses: readonly string[]
   /** Starts a host; resolves when it takes clients. */
   start(id: string, extra?: readonly string[]): Promise<void>
+  /** Starts a host that comes into the running cluster, or comes again; resolves when it takes clients. */
+  join(id: string, extra?: readonly string[]): Promise<void>
   /** Ends a host by SIGKILL; resolves when it is gone. */
   kill(id: string): Promise<void>
   /** Ends a host by SIGTERM; resolves with its exit code. */
@@ -101,34 +108,10 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
   const children = new Map<string, ChildProcess>()
   const addresses = ids.map((id) => `ws://127.0.0.1:${clientPort(id)}/client`)
 
-  const start = async (id: string, extra: readonly string[] = []): Promise<void> => {
-    const peers = ids
-      .filter((other) => other !== id)
-      .map((other) => `${other}=ws://127.0.0.1:${peerPort(other)}`)
+  const launch = async (id: string, args: readonly string[]): Promise<void> => {
     const child = fork(
       CLI,
-      [
-        'node',
-        '--id',
-        id,
-        '--peers',
-        peers.join(','),
-        '--data',
-        data,
-        '--log',
-        'error',
-        '--client-port',
-        String(clientPort(id)),
-        '--peer-port',
-        String(peerPort(id)),
-        '--consensus',
-        options.consensus,
-        '--storage',
-        options.storage ?? 'fs',
-        '--shards',
-        String(options.shards ?? 8),
-        ...extra,
-      ],
+      ['node', '--id', id, '--data', data, '--log', 'error', ...args, ...(options.options ?? [])],
       { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] },
     )
     children.set(id, child)
@@ -144,6 +127,15 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
       )
     })
   }
+  const start = (id: string, extra: readonly string[] = []): Promise<void> => {
+    const peers = ids
+      .filter((other) => other !== id)
+      .map((other) => `${other}=ws://127.0.0.1:${peerPort(other)}`)
+    const ports = ['--client-port', String(clientPort(id)), '--peer-port', String(peerPort(id))]
+    const { consensus, storage = 'fs', shards = 8 } = options
+    const parts = ['--consensus', consensus, '--storage', storage, '--shards', String(shards)]
+    return launch(id, ['--peers', peers.join(','), ...ports, ...parts, ...extra])
+  }
   const end = async (id: string, signal: NodeJS.Signals): Promise<number | null> => {
     const child = children.get(id)
     if (child === undefined || child.exitCode !== null || child.signalCode !== null)
@@ -158,13 +150,15 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
     data,
     addresses,
     start,
+    join: (id, extra = []) =>
+      launch(id, ['--join', addresses.join(','), '--storage', options.storage ?? 'fs', ...extra]),
     kill: async (id) => void (await end(id, 'SIGKILL')),
     stop: (id) => end(id, 'SIGTERM'),
     pid: (id) => children.get(id)?.pid,
     client: () => connect({ addresses, dialer: webSocketDialer() }),
     run: (...args) => runCommand(...args, '--connect', addresses.join(',')),
     async remove() {
-      await Promise.all(ids.map((id) => end(id, 'SIGKILL')))
+      await Promise.all([...children.keys()].map((id) => end(id, 'SIGKILL')))
       await rm(data, { recursive: true, force: true })
     },
   }

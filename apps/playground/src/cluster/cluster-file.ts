@@ -29,6 +29,54 @@ export async function writeClusterFile(data: string, file: ClusterFile): Promise
   await rename(temporary, pathOf(data))
 }
 
+/** Adds a host that has joined to the file, where there is one. */
+export async function addToClusterFile(
+  data: string,
+  host: ClusterFile['hosts'][number],
+): Promise<void> {
+  const file = await readClusterFile(data)
+  if (file === undefined) return
+  const others = file.hosts.filter(({ id }) => id !== host.id)
+  await writeClusterFile(data, { ...file, hosts: [...others, host] })
+}
+
+/**
+ * Reads the file; `undefined` where there is none.
+ *
+ * @throws CommandEnd `config` where it cannot be read
+ */
+export async function readClusterFile(data: string): Promise<ClusterFile | undefined> {
+  let text: string
+  try {
+    text = await readFile(pathOf(data), 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new CommandEnd('config', `${pathOf(data)} cannot be read: ${code}`)
+  }
+  try {
+    const file = JSON.parse(text) as Partial<ClusterFile>
+    const { cluster, layout, hosts } = file
+    const fits =
+      typeof cluster === 'string' &&
+      typeof layout === 'string' &&
+      Array.isArray(hosts) &&
+      hosts.length > 0 &&
+      hosts.every(({ id, client }) => typeof id === 'string' && isClientAddress(client))
+    if (fits) return { cluster, layout, hosts }
+  } catch {
+    // Told below, as for JSON of another shape.
+  }
+  throw new CommandEnd(
+    'config',
+    `${pathOf(data)} is damaged: remove it, and start the cluster again to have it written anew`,
+  )
+}
+
+function isClientAddress(value: unknown): boolean {
+  return typeof value === 'string' && /^wss?:\/\/./.test(value) && URL.canParse(value)
+}
+
 /** The addresses of a cluster: those given, or those in the data directory's file. */
 export async function clientAddresses(
   connect: string | undefined,
@@ -39,7 +87,7 @@ export async function clientAddresses(
       .split(',')
       .map((address) => address.trim())
       .filter((address) => address !== '')
-    const bad = addresses.find((address) => !/^wss?:\/\/./.test(address))
+    const bad = addresses.find((address) => !isClientAddress(address))
     if (addresses.length === 0 || bad !== undefined) {
       throw new CommandEnd(
         'usage',
@@ -48,15 +96,12 @@ export async function clientAddresses(
     }
     return addresses
   }
-  let text: string
-  try {
-    text = await readFile(pathOf(data), 'utf8')
-  } catch {
+  const file = await readClusterFile(data)
+  if (file === undefined) {
     throw new CommandEnd(
       'unavailable',
       `no cluster is known in ${resolve(data)}: run "npm start", or name one by --connect`,
     )
   }
-  const file = JSON.parse(text) as ClusterFile
   return file.hosts.map((host) => host.client)
 }

@@ -3,9 +3,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { QuorateError } from '@quorate/core'
 import type { ClusterOptions } from '../commands/node.ts'
+import { urlHost } from '../server/address.ts'
 
 /** One host to be. */
 export interface PlannedHost {
@@ -45,6 +47,15 @@ export async function checkPorts(hosts: readonly PlannedHost[], bind: string): P
     }
     await new Promise((resolve) => server.close(resolve))
   }
+}
+
+/** A port that nobody listens on. */
+export async function freePort(bind: string): Promise<number> {
+  const server = createServer()
+  await once(server.listen(0, bind), 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }
 
 /** What a started host says. */
@@ -136,7 +147,7 @@ function argumentsOf(
 ): string[] {
   const peers = hosts
     .filter(({ id }) => id !== host.id)
-    .map(({ id, peerPort }) => `${id}=ws://${options.bind}:${peerPort}`)
+    .map(({ id, peerPort }) => `${id}=ws://${urlHost(options.bind)}:${peerPort}`)
   const given: Record<string, string | number> = {
     id: host.id,
     'peer-port': host.peerPort,
@@ -150,6 +161,12 @@ function argumentsOf(
     data: options.data,
     bind: options.bind,
     log: options.log,
+    'replace-after': options.replaceAfter,
+    moves: options.moves,
   }
-  return ['node', ...Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)])]
+  return [
+    'node',
+    ...Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...(options.leaderBalance ? [] : ['--no-leader-balance']),
+  ]
 }

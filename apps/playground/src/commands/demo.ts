@@ -1,10 +1,10 @@
 // demo: a whole cluster on this machine, one process for each host, until ctrl-C.
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { choose, consensusChoices, storageChoices } from '../choices.ts'
-import { DEFAULT_DATA, writeClusterFile } from '../cluster/cluster-file.ts'
+import type { ClusterFile } from '../cluster/cluster-file.ts'
+import { DEFAULT_DATA, readClusterFile, writeClusterFile } from '../cluster/cluster-file.ts'
 import { checkPorts, planHosts, startLocalCluster } from '../cluster/local-cluster.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { printResult } from '../output/report.ts'
@@ -39,7 +39,7 @@ export function addDemo(program: Command): void {
       const stopped = untilStopped()
       choose(consensusChoices, options.consensus, '--consensus')
       choose(storageChoices, options.storage, '--storage')
-      await checkLayout(options)
+      const joined = await checkLayout(options)
       const hosts = planHosts(options.nodes, options.port)
       await checkPorts(hosts, options.bind)
       const report = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -53,10 +53,10 @@ export function addDemo(program: Command): void {
         await writeClusterFile(options.data, {
           cluster: options.cluster,
           layout: layoutOf(options),
-          hosts: hosts.map(({ id }, at) => ({
-            id,
-            client: cluster.ready[at]?.clientAddress ?? '',
-          })),
+          hosts: [
+            ...hosts.map(({ id }, at) => ({ id, client: cluster.ready[at]?.clientAddress ?? '' })),
+            ...joined,
+          ],
         })
         const dashboard = cluster.ready[0]?.dashboard ?? ''
         printResult(options, { dashboard, data: options.data, hosts: cluster.ready }, () =>
@@ -75,21 +75,18 @@ function layoutOf(options: DemoOptions): string {
   return `--nodes ${nodes} --shards ${shards} --replicas ${replicas} --consensus ${consensus} --storage ${storage}`
 }
 
-async function checkLayout(options: DemoOptions): Promise<void> {
-  let layout: string | undefined
-  try {
-    layout = (
-      JSON.parse(await readFile(join(options.data, 'cluster.json'), 'utf8')) as { layout?: string }
-    ).layout
-  } catch {
-    // A new directory, or one whose file is gone: the hosts check what they find themselves.
-    return
+/** The hosts that have joined the cluster in the data directory since it was made. */
+async function checkLayout(options: DemoOptions): Promise<ClusterFile['hosts']> {
+  const file = await readClusterFile(options.data)
+  if (file === undefined) return []
+  if (file.layout !== layoutOf(options)) {
+    throw new CommandEnd(
+      'config',
+      `${options.data} holds a cluster made with ${file.layout}: start it with these, or choose another --data`,
+    )
   }
-  if (layout === undefined || layout === layoutOf(options)) return
-  throw new CommandEnd(
-    'config',
-    `${options.data} holds a cluster made with ${layout}: start it with these, or choose another --data`,
-  )
+  const own = new Set(planHosts(options.nodes, options.port).map(({ id }) => id))
+  return file.hosts.filter(({ id }) => !own.has(id))
 }
 
 function introduction(options: DemoOptions, dashboard: string): string {

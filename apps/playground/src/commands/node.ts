@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { checkId } from '@quorate/core'
 import { DEFAULT_DATA } from '../cluster/cluster-file.ts'
+import { foundingHost, joiningHost, takePart } from '../cluster/host-settings.ts'
 import { consensusChoices, storageChoices } from '../choices.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import type { LogLevel } from '../output/log.ts'
@@ -23,6 +24,9 @@ export interface ClusterOptions extends OutputOptions {
   readonly data: string
   readonly bind: string
   readonly log: LogLevel
+  readonly replaceAfter: number
+  readonly moves: number
+  readonly leaderBalance: boolean
 }
 
 /** Adds the options of {@link ClusterOptions}. */
@@ -39,6 +43,14 @@ export function withCluster(command: Command): Command {
     .option('--replicas <count>', 'replicas of each shard', integer(1, 31), 3)
     .option('--data <directory>', 'where data is kept', DEFAULT_DATA)
     .option('--bind <address>', 'the address that ports are bound to', '127.0.0.1')
+    .option(
+      '--replace-after <ms>',
+      'give the replicas of a host that cannot be reached for so long to others; 0: never',
+      integer(0, 2 ** 31 - 1),
+      300_000,
+    )
+    .option('--moves <count>', 'most replicas being moved at a time', integer(1, 64), 4)
+    .option('--no-leader-balance', 'leave leaders where elections have put them')
     .addOption(
       new Option('--log <level>', 'what is logged to standard error')
         .choices([...logLevels])
@@ -46,47 +58,71 @@ export function withCluster(command: Command): Command {
     )
 }
 
-interface NodeOptions extends ClusterOptions {
+/** Options of the command. */
+export interface NodeOptions extends ClusterOptions {
   readonly id: string
-  readonly peers: Readonly<Record<string, string>>
-  readonly peerPort: number
-  readonly clientPort: number
+  readonly peers?: Readonly<Record<string, string>>
+  readonly join?: string | true
+  readonly peerPort?: number
+  readonly clientPort?: number
+  readonly advertise?: string
   readonly rejoin?: true
 }
 
 /** Adds the command. */
 export function addNode(program: Command): void {
-  withCluster(program.command('node').description('run one host of a cluster'))
+  const command = withCluster(program.command('node').description('run one host of a cluster'))
     .requiredOption('--id <name>', "this host's name")
-    .requiredOption(
+    .option(
       '--peers <list>',
-      'the other hosts: b=ws://127.0.0.1:7502,c=ws://127.0.0.1:7503',
+      'the other hosts of a new cluster: b=ws://127.0.0.1:7502,c=ws://127.0.0.1:7503',
       parsePeers,
     )
-    .requiredOption('--peer-port <port>', 'the port for other hosts', integer(0, 65_535))
-    .requiredOption(
-      '--client-port <port>',
-      'the port for clients and the dashboard',
+    .option(
+      '--join [addresses]',
+      'come into a cluster that runs: the one in --data, or at ws://127.0.0.1:7401/client,…',
+    )
+    .option(
+      '--peer-port <port>',
+      'the port for other hosts; with --join by default any that is free',
       integer(0, 65_535),
+    )
+    .option(
+      '--client-port <port>',
+      'the port for clients and the dashboard, likewise',
+      integer(0, 65_535),
+    )
+    .option(
+      '--advertise <host>',
+      'the name or address under which others reach this host (default: that of --bind)',
     )
     .option(
       '--rejoin',
       'this host was here before and its data is gone: take no part until it has been brought up',
     )
-    .action(async (options: NodeOptions) => {
-      const logger = createLogger(options.log, { host: options.id })
-      const stopped = untilStopped()
-      const host = await runHost(options, logger)
-      const { clientAddress, dashboard } = host
-      printResult(
-        options,
-        { id: options.id, clientAddress, dashboard, pid: process.pid },
-        () => `host ${options.id} takes clients at ${clientAddress}, dashboard ${dashboard}`,
-      )
-      process.send?.({ type: 'ready', clientAddress, dashboard })
-      await stopped
+  command.action(async (options: NodeOptions) => {
+    const logger = createLogger(options.log, { host: options.id })
+    const stopped = untilStopped()
+    const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli'
+    const settings =
+      options.join === undefined ? await foundingHost(options) : await joiningHost(options, isGiven)
+    const host = await runHost(settings, logger)
+    const { clientAddress, dashboard } = host
+    try {
+      if (options.join !== undefined) await takePart(host, options)
+    } catch (error) {
       await host.close({ signal: AbortSignal.timeout(5_000) })
-    })
+      throw error
+    }
+    printResult(
+      options,
+      { id: options.id, clientAddress, dashboard, pid: process.pid },
+      () => `host ${options.id} takes clients at ${clientAddress}, dashboard ${dashboard}`,
+    )
+    process.send?.({ type: 'ready', clientAddress, dashboard })
+    await stopped
+    await host.close({ signal: AbortSignal.timeout(5_000) })
+  })
 }
 
 /** Parses `b=ws://…,c=ws://…`. */

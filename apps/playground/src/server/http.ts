@@ -1,10 +1,13 @@
-// The host's HTTP side: the dashboard's files, its JSON, and the upgrade for clients. It answers
-// to names of this machine only, so that no page of another site can reach it by a rebound name.
+// The host's HTTP side: the dashboard's files, its JSON, and how other hosts come in. Pages are
+// answered under addresses and localhost only, so that none of another site reaches it by a rebound
+// name; what only programs ask for is refused to pages altogether.
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
-import { isQuorateError, QuorateError } from '@quorate/core'
+import { isIP } from 'node:net'
+import { checkId, isQuorateError, QuorateError } from '@quorate/core'
 import type { Kv } from '@quorate/kv'
+import type { HostDirectory, JoinRequest } from './host-directory.ts'
 import type { ClusterView } from './view.ts'
 import { textOf } from '../output/report.ts'
 
@@ -28,8 +31,8 @@ export interface HttpContext {
   readonly kv: Kv
   /** The state of the cluster. */
   view(): Promise<ClusterView>
-  /** The shard of a key and the hosts that should hold it. */
-  locate(key: string): { readonly shard: number; readonly owners: readonly string[] }
+  /** Who belongs to the cluster. */
+  readonly directory: Pick<HostDirectory, 'join' | 'forget'>
 }
 
 /** Makes the server; it does not listen yet. */
@@ -52,8 +55,9 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  checkOrigin(request)
   const url = new URL(request.url ?? '/', 'http://localhost')
+  if (url.pathname === '/api/hosts') return changeHosts(context, request, response)
+  checkOrigin(request)
   const file = Object.hasOwn(FILES, url.pathname) ? FILES[url.pathname] : undefined
   if (file !== undefined && request.method === 'GET') return sendFile(response, ...file)
   if (url.pathname === '/api/cluster' && request.method === 'GET')
@@ -66,15 +70,45 @@ async function handle(
   sendJson(response, 404, { error: { code: 'NOT_FOUND', message: 'there is nothing here' } })
 }
 
-/** Refuses names that are not this machine's, and requests that a page of another origin makes. */
+/** Refuses names other than localhost, and requests that a page of another origin makes. */
 function checkOrigin(request: IncomingMessage): void {
-  const local = (host: string): boolean => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host)
   const { host = '', origin } = request.headers
-  if (!local(host))
-    throw new QuorateError('UNAUTHORIZED', 'this host is reached by the name localhost only')
+  if (!isAddress(host)) {
+    throw new QuorateError('UNAUTHORIZED', 'this host is reached by an address or as localhost')
+  }
   if (origin !== undefined && origin !== `http://${host}`) {
     throw new QuorateError('UNAUTHORIZED', 'requests of other sites are refused')
   }
+}
+
+/** Whether a Host header is an address or localhost: no site can make its own name mean these. */
+function isAddress(header: string): boolean {
+  const name = header.replace(/:\d+$/, '')
+  return name === 'localhost' || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+}
+
+/** Takes a host in, or forgets one that has left. */
+async function changeHosts(
+  { directory }: HttpContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  // Every browser sends its page's origin with these methods.
+  if (request.headers.origin !== undefined) {
+    throw new QuorateError('UNAUTHORIZED', 'pages do not change who belongs to the cluster')
+  }
+  const { id, peer, fresh, rejoin } = (await readBody(request)) as Record<string, unknown>
+  const host = checkId(id, "a host's name")
+  if (request.method === 'DELETE') {
+    await directory.forget(host)
+    return sendJson(response, 200, { id: host })
+  }
+  const known = typeof peer === 'string' && /^wss?:\/\/./.test(peer) && URL.canParse(peer)
+  if (request.method !== 'POST' || !known) {
+    throw new QuorateError('INVALID_ARGUMENT', 'a host joins with {"id": "…", "peer": "ws://…"}')
+  }
+  const asked: JoinRequest = { id: host, peer, fresh: fresh === true, rejoin: rejoin === true }
+  sendJson(response, 200, await directory.join(asked))
 }
 
 async function sendFile(response: ServerResponse, name: string, type: string): Promise<void> {
@@ -94,14 +128,24 @@ async function readKey(context: HttpContext, key: string, response: ServerRespon
     entry === undefined
       ? {}
       : { value: textOf(entry.value) ?? `${entry.value.length} bytes`, version: entry.version }
-  sendJson(response, 200, { ...context.locate(key), ...found })
+  sendJson(response, 200, { shard: context.kv.shardOf(key), ...found })
 }
 
 async function writeKey(
-  context: HttpContext,
+  { kv }: HttpContext,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const { key, value } = (await readBody(request)) as Record<string, unknown>
+  if (typeof key !== 'string' || typeof value !== 'string') {
+    throw new QuorateError('INVALID_ARGUMENT', 'a write is {"key": "…", "value": "…"}')
+  }
+  const { version } = await kv.put(key, value, { timeoutMs: 5_000 })
+  sendJson(response, 200, { shard: kv.shardOf(key), value, version })
+}
+
+/** The JSON object that a request carries. */
+async function readBody(request: IncomingMessage): Promise<object> {
   if (request.headers['content-type'] !== 'application/json') {
     throw new QuorateError('INVALID_ARGUMENT', 'a write is JSON')
   }
@@ -113,19 +157,13 @@ async function writeKey(
       throw new QuorateError('LIMIT_EXCEEDED', `a write here has at most ${BODY_BYTES_MAX} bytes`)
     chunks.push(chunk)
   }
-  const { key, value } = parseWrite(Buffer.concat(chunks).toString('utf8'))
-  const { version } = await context.kv.put(key, value, { timeoutMs: 5_000 })
-  sendJson(response, 200, { ...context.locate(key), value, version })
-}
-
-function parseWrite(text: string): { key: string; value: string } {
   try {
-    const { key, value } = JSON.parse(text) as { key?: unknown; value?: unknown }
-    if (typeof key === 'string' && typeof value === 'string') return { key, value }
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    if (typeof value === 'object' && value !== null) return value
   } catch {
     // Told below, as for JSON of another shape.
   }
-  throw new QuorateError('INVALID_ARGUMENT', 'a write is {"key": "…", "value": "…"}')
+  throw new QuorateError('INVALID_ARGUMENT', 'a write is a JSON object')
 }
 
 function codeOf(error: unknown): string {
@@ -135,6 +173,7 @@ function codeOf(error: unknown): string {
 function statusOf(error: unknown): number {
   const statuses: Record<string, number> = {
     INVALID_ARGUMENT: 400,
+    CONFLICT: 409,
     UNAUTHORIZED: 403,
     LIMIT_EXCEEDED: 413,
   }

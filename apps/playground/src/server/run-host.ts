@@ -5,47 +5,56 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Closeable, Logger } from '@quorate/core'
 import { closeAll, QuorateError } from '@quorate/core'
+import type { Kv, ManagedOptions } from '@quorate/kv'
 import { createKv, serveKv } from '@quorate/kv'
 import { createHost } from '@quorate/runtime'
 import { webSocketListener, webSockets } from '@quorate/transport-ws'
 import { choose, consensusChoices, placement, storageChoices } from '../choices.ts'
+import type { ClusterPlan, HostEntry } from '../cluster/host-table.ts'
+import { urlHost } from './address.ts'
 import { createClusterView } from './cluster-view.ts'
+import { hostDirectory } from './host-directory.ts'
 import { createHttp } from './http.ts'
 
 /** What one host of a cluster is made of. */
 export interface HostSettings {
   /** Its name. */
   readonly id: string
-  /** The cluster's name. */
-  readonly cluster: string
-  /** The other hosts' names and addresses. */
-  readonly peers: Readonly<Record<string, string>>
+  /** What the cluster is. */
+  readonly plan: ClusterPlan
+  /** The hosts, as far as they are known, this one among them. */
+  readonly hosts: readonly HostEntry[]
   /** The port for other hosts. */
   readonly peerPort: number
   /** The port for clients and the dashboard. */
   readonly clientPort: number
   /** The address that both ports are bound to. */
   readonly bind: string
+  /** The name or address under which others reach this host. */
+  readonly advertise: string
   /** The data directory; the host has its own below it. */
   readonly data: string
-  /** The algorithm's name. */
-  readonly consensus: string
   /** The storage's name. */
   readonly storage: string
-  /** How many shards the store has. */
-  readonly shards: number
-  /** How many replicas each shard has. */
-  readonly replicas: number
+  /** How the store places its shards. */
+  readonly managed: ManagedOptions
   /** Whether the host was here before and its data is gone. */
   readonly rejoin?: boolean | undefined
 }
 
 /** A host that runs. */
 export interface RunningHost extends Pick<Closeable, 'close'> {
+  /** Its store. */
+  readonly kv: Kv
   /** Where clients connect. */
   readonly clientAddress: string
   /** The dashboard. */
   readonly dashboard: string
+}
+
+/** Where a host keeps what it knows of the others. */
+export function hostFilePath(data: string, id: string): string {
+  return join(data, `${id}.hosts.json`)
 }
 
 /**
@@ -55,43 +64,51 @@ export interface RunningHost extends Pick<Closeable, 'close'> {
  * `STORAGE_ALGORITHM_MISMATCH`, `STORAGE_CORRUPT`
  */
 export async function runHost(settings: HostSettings, logger: Logger): Promise<RunningHost> {
-  const { id, cluster, peers, bind } = settings
+  const { id, plan, bind, advertise, storage } = settings
   const open: Pick<Closeable, 'close'>[] = []
   try {
-    const members = [id, ...Object.keys(peers)].sort()
+    const transport = webSockets({
+      listen: { port: settings.peerPort, host: bind },
+      peers: peersOf(settings),
+    })
     const host = await createHost({
       id,
-      cluster,
+      cluster: plan.cluster,
       logger,
-      storage: choose(storageChoices, settings.storage, '--storage')(join(settings.data, id)),
-      transport: webSockets({ listen: { port: settings.peerPort, host: bind }, peers }),
+      storage: choose(storageChoices, storage, '--storage')(join(settings.data, id)),
+      transport,
     })
     open.push(host)
-    const partitioner = placement(members, settings.shards, settings.replicas)
-    const consensus = choose(consensusChoices, settings.consensus, '--consensus')()
-    const kv = await createKv({ host, consensus, partitioner, rejoin: settings.rejoin })
+    const partitioner = placement(plan.members, plan.shards, plan.replicas)
+    const consensus = choose(consensusChoices, plan.consensus, '--consensus')()
+    const { managed, rejoin } = settings
+    const kv = await createKv({ host, consensus, partitioner, managed, rejoin })
     open.push(kv)
+    const peerPort = transport.port ?? settings.peerPort
+    const directory = await hostDirectory({
+      host,
+      file: { plan, peerPort, clientPort: settings.clientPort, hosts: settings.hosts },
+      path: hostFilePath(settings.data, id),
+      peerPort,
+      placed: async () => Object.keys((await kv.admin.placement({ timeoutMs: 3_000 })).hosts),
+    })
+    open.push(directory)
     const http = createHttp({
       kv,
-      view: createClusterView(host, kv, {
-        consensus: settings.consensus,
-        storage: settings.storage,
-      }),
-      locate(key) {
-        const shard = partitioner.shardOf(key)
-        return { shard, owners: partitioner.owners(shard) }
-      },
+      directory,
+      view: createClusterView(host, kv, { consensus: plan.consensus, storage }),
     })
     open.push({
       close: () => new Promise((resolve) => http.close(() => resolve()).closeAllConnections()),
     })
+    const port = await listen(http, settings.clientPort, bind)
     const listener = webSocketListener({ server: http, path: '/client' })
-    open.push(await serveKv({ kv, listener }))
-    await listen(http, settings.clientPort, bind)
-    const { port } = http.address() as AddressInfo
+    const clientAddress = `ws://${urlHost(advertise)}:${port}/client`
+    open.push(await serveKv({ kv, listener, advertise: clientAddress }))
     return {
-      clientAddress: `ws://${bind}:${port}/client`,
-      dashboard: `http://${bind}:${port}`,
+      kv,
+      clientAddress,
+      dashboard: `http://${urlHost(bind)}:${port}`,
       close: (options) => closeAll(open, options),
     }
   } catch (error) {
@@ -102,15 +119,21 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
   }
 }
 
+function peersOf({ id, hosts }: HostSettings): Readonly<Record<string, string>> {
+  const others = hosts.filter((entry) => entry.id !== id && entry.gone !== true)
+  return Object.fromEntries(others.map((entry) => [entry.id, entry.peer]))
+}
+
 async function listen(
   server: ReturnType<typeof createHttp>,
   port: number,
   bind: string,
-): Promise<void> {
+): Promise<number> {
   try {
     await once(server.listen(port, bind), 'listening')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw new QuorateError('PORT_IN_USE', `port ${port} is in use`, { cause: error })
   }
+  return (server.address() as AddressInfo).port
 }

@@ -5,7 +5,7 @@ import type { AbortOptions, ConsensusFactory, NodeId, ShardId } from '@quorate/c
 import type { SnapshotPolicy } from '@quorate/runtime'
 import type { OptionNames } from '../options.ts'
 import type { Route } from '../routing/routes.ts'
-import { ownersOf } from '../store/store.ts'
+import { shardsOf } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
 import { Keeper, initialPlacement } from './keeper.ts'
 import { Mover } from './mover.ts'
@@ -47,12 +47,20 @@ export interface ManagedPlacement {
 /** Starts a host's part in a managed placement. */
 export async function managedPlacement(
   store: Store,
-  { consensus, snapshots }: { consensus: ConsensusFactory; snapshots?: SnapshotPolicy | undefined },
+  {
+    consensus,
+    snapshots,
+    rejoin,
+  }: {
+    consensus: ConsensusFactory
+    snapshots?: SnapshotPolicy | undefined
+    rejoin?: boolean | undefined
+  },
   options: ManagedOptions,
   startReplica: (shard: ShardId, members: readonly NodeId[] | undefined) => Promise<void>,
 ): Promise<ManagedPlacement> {
   const { host, partitioner } = store
-  const initial = initialPlacement(ownersOf(partitioner), partitioner.version)
+  const initial = initialPlacement(shardsOf(partitioner), partitioner.version)
   const mapHosts = hostsOfMap(options.mapHosts, Object.keys(initial.hosts))
   const map = mapHosts.includes(host.id) ? await startMap() : undefined
   const intervalMs = options.intervalMs ?? 1_000
@@ -78,7 +86,8 @@ export async function managedPlacement(
   async function startMap(): Promise<ConstructorParameters<typeof Mover>[0]['map']> {
     const machine = placementMachine(initial)
     const group = `${store.name}-map`
-    const members = { voters: mapHosts }
+    // A host that has forgotten its votes for the map has no say in it until it is brought up.
+    const members = rejoin === true ? undefined : { voters: mapHosts }
     const replica = await host.createReplica({
       group,
       consensus,

@@ -1,0 +1,166 @@
+// What a host is started with: from the options of one that is there at the beginning, or from what
+// a running cluster says to one that comes later; and in both cases from what it knew before.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ManagedOptions } from '@quorate/kv'
+import { QuorateError, checkId, compareIds, isQuorateError } from '@quorate/core'
+import type { ClusterOptions, NodeOptions } from '../commands/node.ts'
+import { CommandEnd } from '../output/exit-codes.ts'
+import { isWildcard, urlHost } from '../server/address.ts'
+import type { HostSettings, RunningHost } from '../server/run-host.ts'
+import { hostFilePath } from '../server/run-host.ts'
+import { addToClusterFile, clientAddresses } from './cluster-file.ts'
+import type { ClusterPlan, HostEntry, HostFile } from './host-table.ts'
+import { readHostFile } from './host-table.ts'
+import { askToJoin } from './join.ts'
+import { freePort } from './local-cluster.ts'
+
+const JOIN_TIMEOUT_MS = 60_000
+const NEVER_MS = Number.MAX_SAFE_INTEGER
+
+/** The settings of a host that its options tell everything. */
+export async function foundingHost(options: NodeOptions): Promise<HostSettings> {
+  const { id, peers, peerPort, clientPort } = options
+  if (peers === undefined) {
+    throw new CommandEnd(
+      'usage',
+      'name the other hosts by --peers, or come into a cluster by --join',
+    )
+  }
+  if (peerPort === undefined || clientPort === undefined) {
+    throw new CommandEnd('usage', 'a host with --peers needs --peer-port and --client-port')
+  }
+  checkId(id, '--id')
+  const file = await readHostFile(hostFilePath(options.data, id))
+  checkPresent(id, file)
+  const given = new Map(Object.entries({ ...peers, [id]: ownAddress(options, peerPort) }))
+  const before = file?.hosts ?? []
+  const first = [...given].map(
+    ([host, peer]): HostEntry =>
+      before.find((entry) => entry.id === host && entry.gone === true) ?? {
+        id: host,
+        peer,
+        stamp: before.find((entry) => entry.id === host)?.stamp ?? 0,
+      },
+  )
+  const { cluster, consensus, shards, replicas } = options
+  const plan: ClusterPlan = {
+    cluster,
+    consensus,
+    shards,
+    replicas,
+    members: [...given.keys()].sort(compareIds),
+  }
+  const hosts = [...first, ...before.filter((entry) => !given.has(entry.id))]
+  return { ...common(options), plan, hosts, peerPort, clientPort }
+}
+
+/** The settings of a host that comes into a cluster, or has come before. */
+export async function joiningHost(
+  options: NodeOptions,
+  isGiven: (option: string) => boolean,
+): Promise<HostSettings> {
+  const { id } = options
+  if (options.peers !== undefined) {
+    throw new CommandEnd(
+      'usage',
+      'with --join the cluster tells who the others are: leave out --peers',
+    )
+  }
+  if (isWildcard(options.bind) && options.advertise === undefined) {
+    throw new CommandEnd(
+      'usage',
+      'say by --advertise under which name or address the others reach this host',
+    )
+  }
+  checkId(id, '--id')
+  const path = hostFilePath(options.data, id)
+  const file = await readHostFile(path)
+  checkPresent(id, file)
+  const peerPort = options.peerPort || file?.peerPort || (await freePort(options.bind))
+  const clientPort = options.clientPort || file?.clientPort || (await freePort(options.bind))
+  const peer = ownAddress(options, peerPort)
+  const settings = (plan: ClusterPlan, hosts: readonly HostEntry[]): HostSettings => {
+    checkPlan(options, plan, isGiven)
+    return { ...common(options), plan, hosts, peerPort, clientPort }
+  }
+  const fresh = options.storage === 'memory' || !existsSync(join(options.data, id))
+  const rejoin = options.rejoin === true
+  const known = file?.hosts.find((entry) => entry.id === id)?.peer === peer
+  if (file !== undefined && known && !rejoin) {
+    if (fresh) {
+      throw new CommandEnd(
+        'config',
+        `host ${id} belongs to the cluster, and its data is not here: where it is gone for good, add --rejoin`,
+      )
+    }
+    // Everybody knows where it is, so it needs nobody to start again: the others may be starting too.
+    return settings(file.plan, file.hosts)
+  }
+  const addresses = await clientAddresses(
+    options.join === true ? undefined : options.join,
+    options.data,
+  )
+  const answer = await askToJoin(addresses, { id, peer, fresh, rejoin })
+  return settings(answer.plan, answer.hosts)
+}
+
+/** Lets a host that has come have replicas, and clients of this machine find it. */
+export async function takePart(host: RunningHost, options: NodeOptions): Promise<void> {
+  const { id, data } = options
+  const deadline = performance.now() + JOIN_TIMEOUT_MS
+  for (;;) {
+    try {
+      const { hosts } = await host.kv.admin.placement({ timeoutMs: 5_000 })
+      if (hosts[id] === undefined) await host.kv.admin.join(id, { timeoutMs: 5_000 })
+      break
+    } catch (error) {
+      // The others may be starting too.
+      const waits = isQuorateError(error) && error.retryable
+      if (!waits || performance.now() > deadline) throw error
+    }
+  }
+  await addToClusterFile(data, { id, client: host.clientAddress })
+}
+
+/** What the store goes by, as the options say it. */
+export function managedOptions(options: ClusterOptions): ManagedOptions {
+  return {
+    replaceAfterMs: options.replaceAfter === 0 ? NEVER_MS : options.replaceAfter,
+    movesMax: options.moves,
+    balanceLeaders: options.leaderBalance,
+  }
+}
+
+function common(
+  options: NodeOptions,
+): Pick<HostSettings, 'id' | 'bind' | 'advertise' | 'data' | 'storage' | 'managed' | 'rejoin'> {
+  const { id, bind, advertise = bind, data, storage, rejoin } = options
+  return { id, bind, advertise, data, storage, managed: managedOptions(options), rejoin }
+}
+
+/** Empty where only others can say it. */
+function ownAddress({ bind, advertise }: NodeOptions, port: number): string {
+  if (advertise === undefined && isWildcard(bind)) return ''
+  return `ws://${urlHost(advertise ?? bind)}:${port}`
+}
+
+function checkPresent(id: string, file: HostFile | undefined): void {
+  if (file?.hosts.find((entry) => entry.id === id)?.gone !== true) return
+  throw new CommandEnd('config', `host ${id} has left the cluster: a name is not used twice`)
+}
+
+/** What was asked for on the command line must be what the cluster is. */
+function checkPlan(
+  options: NodeOptions,
+  plan: ClusterPlan,
+  isGiven: (option: string) => boolean,
+): void {
+  for (const name of ['cluster', 'consensus', 'shards', 'replicas'] as const) {
+    if (!isGiven(name) || options[name] === plan[name]) continue
+    throw new QuorateError(
+      'INVALID_OPTIONS',
+      `the cluster has --${name} ${plan[name]}, not ${options[name]}; with --join it need not be said`,
+    )
+  }
+}
