@@ -39,9 +39,15 @@ export interface TransportContext {
   readonly store?: string | undefined
   /**
    * Counts the starts of this host on its storage, from 1. A peer that comes with a smaller count
-   * than it had before runs on a copy of an older disk, and is refused. Default: not checked.
+   * than it had before, or anew with the same one, runs on a copy of an older disk, and is refused
+   * until `setPeer` names it anew. Default: not checked.
    */
   readonly epoch?: number | undefined
+  /**
+   * Whether this host says that an earlier storage of it is lost, and that it keeps none of the
+   * promises made there: peers then let it in with another storage. Default `false`.
+   */
+  readonly rejoin?: boolean | undefined
   /** Time and timers. */
   readonly clock: Clock
   /** Jitter. */
@@ -52,6 +58,32 @@ export interface TransportContext {
   readonly logger: Logger
   /** Where measurements go. */
   readonly metrics: Metrics
+}
+
+/** What a peer said of its storage, and which run of it said so. */
+export interface PeerStorage extends Pick<TransportContext, 'store' | 'epoch' | 'rejoin'> {
+  /** Another one for each start of the peer; compared by identity. */
+  readonly run: unknown
+}
+
+/**
+ * Why a peer must not be let in again, after it was let in with `before`: it has another storage, or
+ * an older state of the one that it had. `undefined` where nothing speaks against it. For transports,
+ * which forget `before` when `setPeer` names the peer anew.
+ */
+export function storageFault(
+  before: PeerStorage | undefined,
+  now: PeerStorage,
+): string | undefined {
+  if (before === undefined) return undefined
+  if (before.store !== now.store) {
+    if (now.rejoin === true) return undefined
+    return 'it has another storage than before: let it rejoin, or remove it from its groups and add it anew'
+  }
+  const [then, count] = [before.epoch, now.epoch]
+  if (then === undefined || count === undefined || count > then) return undefined
+  if (count === then && before.run === now.run) return undefined
+  return 'it runs on a copy of an older disk'
 }
 
 /** Whom a transport tells. Its calls never run inside `start` or `send`, and must not throw. */

@@ -26,6 +26,7 @@ import {
   noTracer,
   QuorateError as Failure,
   randomSeed,
+  rejectUnknownOptions,
   resolveLimits,
   silentLogger,
   systemClock,
@@ -56,6 +57,28 @@ import type { Ticker } from './ticker.ts'
 import { createTicker } from './ticker.ts'
 import { within } from './waiting.ts'
 
+const OPTIONS: readonly (keyof HostOptions)[] = [
+  'id',
+  'cluster',
+  'transport',
+  'storage',
+  'rejoin',
+  'limits',
+  'clock',
+  'random',
+  'logger',
+  'metrics',
+  'tracer',
+  'drainTimeoutMs',
+  'closeTimeoutMs',
+]
+const REPLICA_OPTIONS: readonly (keyof ReplicaOptions)[] = [
+  'group',
+  'consensus',
+  'stateMachine',
+  'members',
+  'snapshots',
+]
 const TICK_GRID_MS = 10
 /** What each step of closing gets even where those before it used up the time. */
 const LAST_CHANCE_MS = 100
@@ -108,6 +131,7 @@ class RunningHost implements Host {
   #listening = true
 
   constructor(options: HostOptions) {
+    rejectUnknownOptions(options, OPTIONS, 'createHost')
     this.#options = options
     this.id = checkId(options.id, "a host's id")
     this.cluster = checkId(options.cluster ?? 'quorate', "a cluster's id")
@@ -176,6 +200,8 @@ class RunningHost implements Host {
         cluster,
         host: this.id,
         wireVersion: FRAME_VERSION,
+        ...storage.identity?.(),
+        rejoin: this.#options.rejoin,
         clock,
         random: this.random.fork('transport'),
         limits,
@@ -191,6 +217,7 @@ class RunningHost implements Host {
   }
 
   async createReplica(options: ReplicaOptions): Promise<HostedReplica> {
+    rejectUnknownOptions(options, REPLICA_OPTIONS, 'createReplica')
     this.#checkOpen()
     const group = checkId(options.group, "a group's id")
     if (this.#replicas.has(group) || this.#busy.has(group)) {

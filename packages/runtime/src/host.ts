@@ -34,6 +34,12 @@ export interface HostOptions {
   readonly transport: Transport
   /** Where it keeps what must survive. The host opens it and closes it. */
   readonly storage: HostStorage
+  /**
+   * Says that this host has been here before and its storage is lost: peers that know the lost one
+   * let it in with another. What it had promised is forgotten, so its replicas of old groups must be
+   * made without `members`, and wait until a leader takes them in. Default `false`.
+   */
+  readonly rejoin?: boolean | undefined
   /** Limits to replace. Default: `defaultLimits`. */
   readonly limits?: Partial<Limits> | undefined
   /** Time. Default: the platform's. */

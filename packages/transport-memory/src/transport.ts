@@ -2,10 +2,12 @@
 // news of a connection and the frames on it are told in the order in which they came about.
 import {
   QuorateError,
+  storageFault,
   type AbortOptions,
   type Lane,
   type Lifecycle,
   type NodeId,
+  type PeerStorage,
   type SendOutcome,
   type Transport,
   type TransportContext,
@@ -42,6 +44,10 @@ interface Parcel {
   readonly frame: Uint8Array
 }
 
+function storageOf({ context, run }: MemoryTransport): PeerStorage {
+  return { store: context?.store, epoch: context?.epoch, rejoin: context?.rejoin, run }
+}
+
 /** The transport of one host on a memory network. */
 export class MemoryTransport implements Transport {
   readonly supports: TransportSupports = Object.freeze({
@@ -49,9 +55,13 @@ export class MemoryTransport implements Transport {
     dynamicPeers: true,
     authenticated: true,
   })
+  /** Tells this start of its host from others, without keeping the transport. */
+  readonly run: symbol = Symbol('run')
   readonly #board: Switchboard
   readonly #links = new Map<NodeId, Link>()
   readonly #removed = new Set<NodeId>()
+  /** What each peer was when it was last connected. */
+  readonly #known = new Map<NodeId, PeerStorage>()
   readonly #news = new Fifo<{ peer: NodeId; state: 'reachable' | 'unreachable' }>()
   readonly #fast = new Fifo<Parcel>()
   readonly #bulk = new Fifo<Parcel>()
@@ -105,6 +115,7 @@ export class MemoryTransport implements Transport {
   setPeer(peer: NodeId, address: string | undefined): void {
     if (address === undefined) this.#removed.add(peer)
     else this.#removed.delete(peer)
+    this.#known.delete(peer)
     if (this.#status === 'open') this.#board.review(this)
   }
 
@@ -117,14 +128,24 @@ export class MemoryTransport implements Transport {
       theirs !== undefined &&
       mine.cluster === theirs.cluster &&
       mine.wireVersion === theirs.wireVersion &&
-      !this.#removed.has(theirs.host)
+      !this.#removed.has(theirs.host) &&
+      !this.#distrusts(theirs.host, peer)
     )
+  }
+
+  /** Whether a host has lost the memory that it had when it was here before. */
+  #distrusts(name: NodeId, peer: MemoryTransport): boolean {
+    const fault = storageFault(this.#known.get(name), storageOf(peer))
+    if (fault === undefined) return false
+    this.#context?.logger.warn({ peer: name, reason: fault }, 'a peer is refused')
+    return true
   }
 
   connect(peer: MemoryTransport): void {
     const from = this.context?.host
     const to = peer.context?.host
     if (from === undefined || to === undefined || this.#links.has(to)) return
+    this.#known.set(to, storageOf(peer))
     this.#links.set(to, { to: peer, from, alive: true, queuedBytes: 0, bulkBytes: 0 })
     this.#tell(to, 'reachable')
   }

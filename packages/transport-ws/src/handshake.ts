@@ -205,6 +205,7 @@ export class Handshake {
       nonce: new Uint8Array(randomBytes(NONCE_BYTES)),
       store: context.store ?? '',
       epoch: context.epoch ?? 0,
+      rejoin: context.rejoin ?? false,
       keys: keys.map((key) => key.name),
       proof,
     }

@@ -4,10 +4,12 @@ import type { Socket } from 'node:net'
 import {
   checkId,
   QuorateError,
+  storageFault,
   type AbortOptions,
   type Lane,
   type Lifecycle,
   type NodeId,
+  type PeerStorage,
   type SendOutcome,
   type Timer,
   type Transport,
@@ -53,12 +55,6 @@ export interface WebSocketTransport extends Transport {
   reload(options: Pick<WebSocketsOptions, 'tls' | 'secret'>): void
 }
 
-/** What a peer was when it was last connected. */
-interface Memory {
-  readonly store: string
-  readonly epoch: number
-}
-
 type Warn = ReturnType<typeof sparseWarnings>
 
 class WsTransport implements WebSocketTransport, ChannelOwner {
@@ -67,7 +63,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   /** The peers to begin with. */
   readonly #peers: Map<NodeId, string>
   readonly #links = new Map<NodeId, Link>()
-  readonly #memories = new Map<NodeId, Memory>()
+  /** What each peer was when it was last connected. */
+  readonly #memories = new Map<NodeId, PeerStorage>()
   readonly #sockets = new Sockets()
   readonly #pending = new Set<(reason: string) => void>()
   readonly #channels = new Map<Channel, Link>()
@@ -84,7 +81,6 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   #listening: Listening | undefined
   #checks: Timer | undefined
   #dirty: Channel[] = []
-  #immediate: NodeJS.Immediate | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: WebSocketsOptions) {
@@ -193,8 +189,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   }
 
   schedule(channel: Channel): void {
-    this.#dirty.push(channel)
-    this.#immediate ??= setImmediate(this.#flush)
+    // A host sends all that a turn caused at its end: there is nothing to wait for.
+    if (this.#dirty.push(channel) === 1) queueMicrotask(this.#flush)
   }
 
   onFrame(channel: Channel, frame: Uint8Array): void {
@@ -215,7 +211,6 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   }
 
   readonly #flush = (): void => {
-    this.#immediate = undefined
     const dirty = this.#dirty
     this.#dirty = []
     for (const channel of dirty) channel.flush()
@@ -226,7 +221,6 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     this.#checks?.cancel()
     for (const giveUp of this.#pending) giveUp('this host closes')
     for (const link of this.#links.values()) link.remove('this host closes')
-    clearImmediate(this.#immediate)
     const stopped = this.#listening?.close()
     if (this.#context !== undefined) await this.#sockets.drain(this.#context.clock, 1001, signal)
     await stopped
@@ -342,12 +336,12 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
 
   #established(ws: WebSocket, socket: Socket, peer: Peer, dialedBy: 'us' | 'them'): void {
     const link = this.#links.get(peer.id)
-    const { instance, store, epoch } = peer.hello
+    const { instance } = peer.hello
     if (this.#status !== 'open' || !link?.admits(dialedBy, instance)) {
       ws.close(1000, 'another connection stands')
       return
     }
-    this.#memories.set(peer.id, { store, epoch })
+    this.#memories.set(peer.id, storageOf(peer.hello))
     const channel = new Channel(ws, socket, peer, dialedBy, this)
     this.#channels.set(channel, link)
     this.meters.connections.set(this.#channels.size)
@@ -376,17 +370,8 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
     if (!this.#links.has(peer)) {
       throw new QuorateError('UNAUTHORIZED', `${peer} is no peer of ${this.#running.host}`)
     }
-    const memory = this.#memories.get(peer)
-    if (memory === undefined) return
-    if (hello.store !== memory.store) {
-      throw new QuorateError(
-        'UNAUTHORIZED',
-        `${peer} has another storage than before: remove it from its groups and add it anew`,
-      )
-    }
-    if (hello.epoch < memory.epoch) {
-      throw new QuorateError('UNAUTHORIZED', `${peer} runs on a copy of an older disk`)
-    }
+    const fault = storageFault(this.#memories.get(peer), storageOf(hello))
+    if (fault !== undefined) throw new QuorateError('UNAUTHORIZED', `${peer} is refused: ${fault}`)
   }
 
   #scheduleChecks(): void {
@@ -395,6 +380,11 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
       this.#scheduleChecks()
     })
   }
+}
+
+/** What a peer says of its storage; a peer that has named none is told apart by nothing. */
+function storageOf({ store, epoch, rejoin, instance }: Hello): PeerStorage {
+  return { store, epoch: epoch === 0 ? undefined : epoch, rejoin, run: instance.join() }
 }
 
 /** The largest message: a batch of small frames, or one large frame. */

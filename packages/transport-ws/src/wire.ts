@@ -48,6 +48,8 @@ export interface Hello {
   readonly store: string
   /** The start of the host on that storage; 0 where it named none. */
   readonly epoch: number
+  /** Whether it says that an earlier storage of it is lost. */
+  readonly rejoin: boolean
   /** Names of the secrets that it holds; the acceptor's hello names the one that it chose. */
   readonly keys: readonly Uint8Array[]
   /** The acceptor's proof that it holds the secret it chose; empty otherwise. */
@@ -80,6 +82,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   writer.raw(hello.nonce)
   writer.text(hello.store)
   writer.varint(hello.epoch)
+  writer.uint8(hello.rejoin ? 1 : 0)
   writer.varint(hello.keys.length)
   for (const key of hello.keys) writer.raw(key)
   writer.bytes(hello.proof)
@@ -152,6 +155,8 @@ function readHello(reader: ByteReader): Hello {
   const store = reader.text()
   if (store !== '' && !isId(store)) throw malformed('a storage whose name is no id')
   const epoch = reader.varint()
+  const rejoin = reader.uint8()
+  if (rejoin > 1) throw malformed('neither yes nor no')
   const count = reader.count(KEY_NAME_BYTES)
   if (count > KEYS_MAX) throw malformed(`${count} secrets`)
   const keys = Array.from({ length: count }, () => reader.raw(KEY_NAME_BYTES))
@@ -164,6 +169,7 @@ function readHello(reader: ByteReader): Hello {
     nonce,
     store,
     epoch,
+    rejoin: rejoin === 1,
     keys,
     proof: proofOf(reader),
   }

@@ -54,6 +54,7 @@ export function fuzzer(seed: number): Fuzzer {
     nonce: some(32),
     store: pick(['', 'store', id()]),
     epoch: pick(EXTREMES),
+    rejoin: random.below(2) === 0,
     keys: Array.from({ length: random.below(5) }, () => some(8)),
     proof: random.below(2) === 0 ? some(0) : some(32),
   })

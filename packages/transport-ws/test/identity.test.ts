@@ -44,6 +44,32 @@ test('a host on a copy of an older disk is refused, on the newer one it is not',
   await next.inbox.until('a reachable')
 })
 
+test('a host that says that its storage is lost is let in with another, and not with an older one', async () => {
+  const a = await host('a', { peers: { b: '' } })
+  const b = await host('b', { peers: { a: a.url }, ...quick }, { store: 'first', epoch: 3 })
+  await b.inbox.until('a reachable')
+  await b.transport.close()
+  const lost = { store: 'second', epoch: 2, rejoin: true }
+  const rejoined = await host('b', { peers: { a: a.url }, ...quick }, lost)
+  await rejoined.inbox.until('a reachable')
+  await rejoined.transport.close()
+  const older = await host('b', { peers: { a: a.url }, ...quick }, { ...lost, epoch: 1 })
+  await older.log.until(mentions(/copy of an older disk/))
+  expect(older.inbox.lines).toEqual([])
+})
+
+test('a host that repeats the start of another process is refused: the disk was copied', async () => {
+  const a = await host('a', { peers: { b: '' } })
+  const start = (): Promise<TestHost> =>
+    host('b', { peers: { a: a.url }, ...quick }, { store: 'disk', epoch: 5 })
+  const first = await start()
+  await first.inbox.until('a reachable')
+  await first.transport.close()
+  const copy = await start()
+  await copy.log.until(mentions(/copy of an older disk/))
+  expect(copy.inbox.lines).toEqual([])
+})
+
 test('of two processes under one name, one connection stands at a time', async () => {
   const a = await host('a', { peers: { b: '' } })
   const first = await host('b', { peers: { a: a.url }, ...quick })

@@ -33,6 +33,14 @@ const found: Readonly<Record<TransportFault, string>> = {
   'never-reconnects': 'a peer that comes back is connected again',
   'delivers-old-frames': 'no frame of a connection comes after its end',
   'keeps-removed-peers': 'a peer that is removed is cut off, and one that is added is connected',
+  'ignores-storages':
+    'a host that comes back with another storage is refused until it is named anew',
+  'refuses-all-new-storages': 'a host that says that its storage is lost is let in with another',
+  'takes-older-storages':
+    'a host that comes back on an older copy of its storage is refused until it is named anew',
+  'takes-repeated-starts':
+    'a host that repeats an earlier start of its storage is refused until it is named anew',
+  'refuses-the-next-start': 'the next start of a host on its storage is let in',
   'is-never-closed': 'the status tells where it is in its life',
   'closes-once': 'close can be called again, and before start',
   'starts-again': 'start after close fails with CLOSED',

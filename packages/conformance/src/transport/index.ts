@@ -9,6 +9,7 @@
 import { defined } from '@quorate/core'
 import { frameChecks } from './frame-checks.ts'
 import type { TestFunction, TransportCheck, TransportHarness } from './harness.ts'
+import { identityChecks } from './identity-checks.ts'
 import { lifeChecks } from './life-checks.ts'
 import { peerChecks } from './peer-checks.ts'
 
@@ -19,6 +20,7 @@ export { brokenTransports, loopbackTransport, type BrokenTransport } from './bro
 export const transportChecks: readonly TransportCheck[] = Object.freeze([
   ...lifeChecks,
   ...peerChecks,
+  ...identityChecks,
   ...frameChecks,
 ])
 

@@ -2,9 +2,11 @@
 // them is what a check exists for.
 import {
   QuorateError,
+  storageFault,
   type Lane,
   type Lifecycle,
   type NodeId,
+  type PeerStorage,
   type SendOutcome,
   type Transport,
   type TransportContext,
@@ -34,6 +36,11 @@ export type TransportFault =
   | 'never-reconnects'
   | 'delivers-old-frames'
   | 'keeps-removed-peers'
+  | 'ignores-storages'
+  | 'refuses-all-new-storages'
+  | 'takes-older-storages'
+  | 'takes-repeated-starts'
+  | 'refuses-the-next-start'
   | 'is-never-closed'
   | 'closes-once'
   | 'starts-again'
@@ -68,6 +75,7 @@ class Loopback implements Transport {
   readonly #wire: Wire
   readonly #connections = new Map<NodeId, object>()
   readonly #removed = new Set<NodeId>()
+  readonly #known = new Map<NodeId, PeerStorage>()
   readonly #queued = new Map<NodeId, number>()
   readonly #memory = new Uint8Array(65_536)
   #handlers: TransportHandlers | undefined
@@ -126,6 +134,7 @@ class Loopback implements Transport {
   }
 
   setPeer(peer: NodeId, address: string | undefined): void {
+    this.#known.delete(peer)
     if (address !== undefined) this.#removed.delete(peer)
     else if (!this.#has('keeps-removed-peers')) this.#removed.add(peer)
     if (address === undefined && !this.#has('keeps-removed-peers')) this.#disconnect(peer)
@@ -138,7 +147,8 @@ class Loopback implements Transport {
       await new Promise(() => {})
     }
     const peers = [...this.#connections.keys()]
-    for (const peer of peers) this.#disconnect(peer, this.#has('hides-losses'))
+    const hides = this.#has('hides-losses') && this.context?.store === undefined
+    for (const peer of peers) this.#disconnect(peer, hides)
     this.#news = []
     this.#parcels = { fast: [], bulk: [] }
     this.#wire.gone.add(this.id)
@@ -174,17 +184,40 @@ class Loopback implements Transport {
 
   accepts(peer: Loopback): boolean {
     const [mine, theirs] = [this.context, peer.context]
-    const back = this.#has('never-reconnects') && this.#wire.gone.has(peer.id)
-    if (mine === undefined || theirs === undefined || back) return false
+    if (mine === undefined || theirs === undefined) return false
+    const forgets = this.#has('never-reconnects') && theirs.store === undefined
+    if (forgets && this.#wire.gone.has(peer.id)) return false
     const cluster = mine.cluster === theirs.cluster || this.#has('ignores-clusters')
     const version = mine.wireVersion === theirs.wireVersion || this.#has('ignores-wire-versions')
-    return cluster && version && !this.#removed.has(peer.id)
+    return cluster && version && !this.#removed.has(peer.id) && this.#trusts(peer)
+  }
+
+  /** What a peer says of its storage. */
+  get storage(): PeerStorage {
+    const { store, epoch, rejoin } = this.context ?? {}
+    return { store, epoch, rejoin, run: this }
+  }
+
+  #trusts({ id, storage }: Loopback): boolean {
+    const before = this.#known.get(id)
+    if (before?.store === undefined) return true
+    const another = before.store !== storage.store
+    if (another && this.#has('ignores-storages')) return true
+    if (another && this.#has('refuses-all-new-storages')) return false
+    const grown = (storage.epoch ?? 0) - (before.epoch ?? 0)
+    if (!another && grown > 0 && this.#has('refuses-the-next-start')) return false
+    if (!another && grown < 0 && this.#has('takes-older-storages')) return true
+    if (!another && grown === 0 && this.#has('takes-repeated-starts')) return true
+    return storageFault(before, storage) === undefined
   }
 
   connected(peer: NodeId, connection: object): void {
     this.#connections.set(peer, connection)
+    const other = this.#wire.hosts.get(peer)
+    if (other !== undefined) this.#known.set(peer, other.storage)
     this.#queued.delete(peer)
-    if (this.#has('hides-losses') && this.#wire.gone.has(peer)) this.#tell(peer, 'unreachable')
+    const hidden = this.#has('hides-losses') && other?.storage.store === undefined
+    if (hidden && this.#wire.gone.has(peer)) this.#tell(peer, 'unreachable')
     if (this.#has('tells-frames-first') && this.id > peer) {
       this.context?.clock.setTimer(5, () => this.#tell(peer, 'reachable'))
     } else this.#tell(peer, 'reachable')
