@@ -75,6 +75,7 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       id,
       cluster: plan.cluster,
       logger,
+      rejoin: settings.rejoin,
       storage: choose(storageChoices, storage, '--storage')(join(settings.data, id)),
       transport,
     })
