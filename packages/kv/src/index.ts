@@ -23,7 +23,15 @@ export type { KvAdmin } from './placement/admin.ts'
 export type { ManagedOptions } from './placement/managed.ts'
 export type { MoverOptions } from './placement/mover.ts'
 export type { PlannedMove } from './placement/planner.ts'
-export type { HostState, Placement, ShardMove, ShardPlacement } from './placement/state.ts'
+export type {
+  HostState,
+  Placement,
+  ShardHandover,
+  ShardMove,
+  ShardPlacement,
+} from './placement/state.ts'
+export type { KeyRange, RangeJson } from './machine/key-range.ts'
+export type { Incoming, Outgoing, OwnershipState } from './machine/ownership.ts'
 export { shardMachine } from './machine/shard-machine.ts'
 export type { ShardMachine, ShardMachineOptions } from './machine/shard-machine.ts'
 export { createKv } from './store/create-kv.ts'

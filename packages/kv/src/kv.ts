@@ -12,6 +12,8 @@ import type {
   ShardId,
 } from '@quorate/core'
 
+import type { RangeJson } from './machine/key-range.ts'
+
 /** A value to store: bytes, or a well-formed string that stands for its UTF-8 bytes. */
 export type KvValue = Uint8Array | string
 
@@ -216,6 +218,8 @@ export interface ShardStatus {
   readonly keys: number
   /** Bytes of keys and values, likewise. */
   readonly bytes: number
+  /** The keys in it, in a store of sorted ranges. */
+  readonly range?: RangeJson | undefined
 }
 
 /** How one replica of a shard stands. */

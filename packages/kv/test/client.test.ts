@@ -26,7 +26,7 @@ import { beginResult } from '../src/machine/result.ts'
 import { fingerprint } from '../src/routing/fingerprint.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { testCluster } from './support/cluster.ts'
-import type { TestCluster } from './support/cluster.ts'
+import type { TestCluster, TestHost } from './support/cluster.ts'
 
 /** A connection whose every frame is the test's own. */
 class RawClient {
@@ -352,7 +352,7 @@ describe('a host that serves', () => {
         payload: Uint8Array.of(1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 99, 1),
       },
       { kind: 'query', timeoutMs: 500, shard: 99, epoch: 1, level, payload: new Uint8Array(0) },
-      { kind: 'watch', timeoutMs: 500, shard: 99, after: 0, prefix: new Uint8Array(0) },
+      { kind: 'watch', timeoutMs: 500, shard: 99, epoch: 1, after: 0, prefix: new Uint8Array(0) },
       { kind: 'barrier', timeoutMs: 500, shard: 99, epoch: 1 },
       { kind: 'admin', timeoutMs: 500, payload: new Uint8Array(0) },
     ]
@@ -403,6 +403,8 @@ describe('a host that serves', () => {
         }),
       onClose() {},
     })
+    const { host } = cluster.hosts.get('a') as TestHost
+    while (!host.reachable('b')) await new Promise((resolve) => setTimeout(resolve, 2))
     client.frame((writer) => {
       writer.hello('kv')
       for (let id = 1; id <= 8; id++) writer.request(id, 'b', mapRequest)

@@ -12,7 +12,8 @@ import { shardMachine } from '../src/machine/shard-machine.ts'
 import { decodeMap, encodeMap } from '../src/routing/routes.ts'
 import { readReply, readRequest, writeReply, writeRequest } from '../src/routing/wire.ts'
 import type { KvRequest } from '../src/routing/wire.ts'
-import { decodeToken, decodeWatchPage, encodeToken, encodeWatchPage } from '../src/store/watch.ts'
+import { decodeWatchPage, encodeWatchPage } from '../src/store/watch-page.ts'
+import { decodeToken, encodeToken } from '../src/store/watch-token.ts'
 import { EVERYTHING, Log, add, bytes, inChunks, put, read, remove } from './support/machine.ts'
 import { snapshotBytes } from './support/machine.ts'
 
@@ -83,8 +84,8 @@ const requests: KvRequest[] = [
       payload: queries[1] as Uint8Array,
     }),
   ),
-  { kind: 'watch', timeoutMs: 9, shard: 1, after: undefined, prefix: bytes('') },
-  { kind: 'watch', timeoutMs: 9, shard: 1, after: 0, prefix: bytes('p') },
+  { kind: 'watch', timeoutMs: 9, shard: 1, epoch: 3, after: undefined, prefix: bytes('') },
+  { kind: 'watch', timeoutMs: 9, shard: 1, epoch: 3, after: 0, prefix: bytes('p') },
   { kind: 'barrier', timeoutMs: 9, shard: 1, epoch: 4 },
   { kind: 'map', timeoutMs: 9 },
   { kind: 'report', timeoutMs: 9 },

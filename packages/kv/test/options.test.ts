@@ -48,6 +48,7 @@ describe('options', () => {
   test('an option that is there and undefined is no unknown option', async () => {
     const dialer = cluster.network.dialer()
     const client = await connect({ addresses: ['client:a'], dialer, callsMax: undefined })
+    expect(client.lifecycle).toBe('open')
     await client.close()
   })
 })

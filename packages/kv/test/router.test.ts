@@ -96,6 +96,7 @@ describe('the router', () => {
       random: createRandom(1),
       routes,
       callsMax: 3,
+      shardOf: () => 0,
       refresh: () => void refreshes++,
       exchange: {
         send: (to, request, reply) => void sent.push({ to, request, reply }),

@@ -34,7 +34,7 @@ import type { KvReply, KvRequest } from '../routing/wire.ts'
 import { checkOptionNames } from '../options.ts'
 import type { OptionNames } from '../options.ts'
 import { plainValues } from '../store/entry.ts'
-import { Operations } from '../store/operations.ts'
+import { Operations, shownShard } from '../store/operations.ts'
 import { decodeStatus } from '../store/report.ts'
 import type { Welcome } from './frames.ts'
 import { Link } from './link.ts'
@@ -219,7 +219,6 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
   #mapRoute: Route | undefined
   readonly #routes: RouteTable
   readonly #router: Router
-  readonly #partitioner: Pick<Partitioner, 'shards' | 'shardOf'>
   #refreshing = false
   #lifecycle: Lifecycle = 'open'
   #closing: Promise<void> | undefined
@@ -232,6 +231,8 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
       random: links.random,
       routes,
       callsMax: options.callsMax,
+      shardOf: (key) => partitioner.shardOf(key),
+      learn: (map) => links.learn(map),
       refresh: () => this.#refresh(),
       exchange: {
         send: (to, request, respond) => this.#send(to, request, respond),
@@ -241,7 +242,6 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     super(
       {
         router,
-        partitioner,
         status: (callOptions) => this.#status(callOptions),
         commandBytesMax: welcome.commandBytesMax,
       },
@@ -250,7 +250,6 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     this.#links = links
     this.#routes = routes
     this.#router = router
-    this.#partitioner = partitioner
     this.admin = kvAdmin({
       router,
       shardRoute: (shard) => routes.route(shard),
@@ -270,7 +269,7 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
   }
 
   shardOf(key: Uint8Array | string): ShardId {
-    return this.#partitioner.shardOf(key)
+    return shownShard(this.#router, key)
   }
 
   close(_options?: AbortOptions): Promise<void> {
@@ -351,6 +350,8 @@ function partitionerOf(
   welcome: Welcome,
 ): Pick<Partitioner, 'shards' | 'shardOf'> {
   const { length: shards } = welcome.map.shards
+  // Where shards are ranges of keys, the map says all that there is to know.
+  if (welcome.map.ranged === true) return { shards, shardOf: () => 0 }
   const partitioner = options.partitioner ?? hashRing({ members: [], shards })
   if (fingerprint(partitioner) === welcome.fingerprint) return partitioner
   throw new QuorateError(

@@ -2,6 +2,8 @@
 // the same bytes on, and only the fixed field with the time is filled in by the proposing host.
 import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
 import { kvLimits } from '../limits.ts'
+import { readHandover, writeHandover } from './handover-command.ts'
+import type { HandoverCommand } from './handover-command.ts'
 
 /** The version byte of commands. */
 const COMMAND_VERSION = 1
@@ -75,9 +77,20 @@ export type KvCommand = CommandHeader &
     | ({ readonly type: 'transaction' } & SessionStep & TransactionBody)
     | { readonly type: 'tick' }
     | { readonly type: 'fence'; readonly next: number }
+    | HandoverCommand
   )
 
-const KINDS = ['open', 'transaction', 'tick', 'fence'] as const
+const KINDS = [
+  'open',
+  'transaction',
+  'tick',
+  'fence',
+  'yield',
+  'receive',
+  'install',
+  'own',
+  'forget',
+] as const
 const OPS = ['put', 'delete', 'get', 'increment'] as const
 const RELATIONS: readonly Relation[] = ['=', '!=', '<', '>']
 
@@ -85,6 +98,7 @@ const RELATIONS: readonly Relation[] = ['=', '!=', '<', '>']
 function writeCommand(writer: ByteWriter, command: KvCommand): void {
   writeCommandHeader(writer, command.type, command)
   if (command.type === 'fence') writer.varint(command.next)
+  else if ('handover' in command) writeHandover(writer, command)
   if (command.type !== 'transaction') return
   writer.varint(command.session)
   writer.varint(command.seq)
@@ -145,6 +159,7 @@ function readRest(
 ): KvCommand {
   if (type === 'open' || type === 'tick') return { type, ...header }
   if (type === 'fence') return { type, ...header, next: reader.varint() }
+  if (type !== 'transaction') return { ...header, ...readHandover(reader, type) }
   const session = reader.varint()
   const seq = reader.varint()
   const behind = reader.varint()

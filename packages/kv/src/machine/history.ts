@@ -10,6 +10,11 @@ export interface Change {
   readonly key: RawKey
   /** The value, `undefined` where the key was removed. */
   readonly value: Uint8Array | undefined
+  /** No change of a key: from here on, keys that the shard had (`last`: all) are in another, or the reverse. */
+  readonly handover?:
+    | { readonly to: number; readonly last: boolean }
+    | { readonly from: number }
+    | undefined
 }
 
 /** How much history a replica keeps. */

@@ -5,6 +5,8 @@ import { rawKey } from '../key.ts'
 import type { RawKey } from '../key.ts'
 import type { Comparison, Op, Relation, TransactionBody } from './command.ts'
 import type { Change } from './history.ts'
+import { ALL_KEYS, holds } from './key-range.ts'
+import type { KeyRange } from './key-range.ts'
 import { orderedMap } from './ordered-map.ts'
 import type { OrderedMap, OrderedView } from './ordered-map.ts'
 import type { OpResult } from './result.ts'
@@ -36,28 +38,56 @@ export interface Keyspace {
   ): TransactionOutcome
   /** Removes at most `max` keys that are due, the ones due first before others. */
   expire(timeMs: number, revision: number, max: number, changes: Change[]): void
+  /**
+   * Says which keys are served from now on: only those of them that are due expire.
+   *
+   * @param range - `undefined`: none
+   */
+  serve(range: KeyRange | undefined): void
+  /** Sets or removes an entry that is not served; nobody is told of it. */
+  place(key: RawKey, stored: Stored | undefined): void
   /** The entries as they stand; later changes do not show. */
   capture(): OrderedView<Stored>
 }
 
-/** Makes a keyspace, with entries in strictly ascending order. */
-export function keyspace(entries: readonly (readonly [RawKey, Stored])[] = []): Keyspace {
-  return new Space(entries)
+/** Makes a keyspace that serves a range, with entries in strictly ascending order. */
+export function keyspace(
+  entries: readonly (readonly [RawKey, Stored])[] = [],
+  range: KeyRange | undefined = ALL_KEYS,
+): Keyspace {
+  return new Space(entries, range)
 }
 
 class Space implements Keyspace {
   readonly entries: OrderedMap<Stored>
   /** Keys by when they are due; the key of this map begins with the time, the most significant byte first. */
-  readonly #due: OrderedMap<RawKey>
+  #due: OrderedMap<RawKey> = orderedMap()
   #bytes = 0
+  /** How many entries have a time at which they go, served or not. */
+  #mortal = 0
+  #range: KeyRange | undefined
 
-  constructor(entries: readonly (readonly [RawKey, Stored])[]) {
+  constructor(entries: readonly (readonly [RawKey, Stored])[], range: KeyRange | undefined) {
     this.entries = orderedMap(entries)
-    this.#due = orderedMap()
     for (const [key, stored] of entries) {
       this.#bytes += key.length + stored.value.length
-      if (stored.expiresMs > 0) this.#due.set(dueKey(stored.expiresMs, key), key)
+      if (stored.expiresMs > 0) this.#mortal++
     }
+    this.serve(range)
+  }
+
+  serve(range: KeyRange | undefined): void {
+    this.#range = range
+    this.#due = orderedMap()
+    if (this.#mortal === 0 || range === undefined) return
+    this.entries.scan(range.start, range.end, (key, { expiresMs }) => {
+      if (expiresMs > 0) this.#due.set(dueKey(expiresMs, key), key)
+      return true
+    })
+  }
+
+  place(key: RawKey, stored: Stored | undefined): void {
+    this.#set(key, stored && { ...stored, value: own(stored.value) })
   }
 
   get size(): number {
@@ -148,18 +178,29 @@ class Space implements Keyspace {
   }
 
   #commit(key: RawKey, stored: Stored | undefined, revision: number, changes: Change[]): void {
-    const before = stored === undefined ? this.entries.delete(key) : this.entries.set(key, stored)
-    if (before !== undefined) {
-      this.#bytes -= key.length + before.value.length
-      if (before.expiresMs > 0) this.#due.delete(dueKey(before.expiresMs, key))
-    }
-    if (stored !== undefined) {
-      this.#bytes += key.length + stored.value.length
-      if (stored.expiresMs > 0) this.#due.set(dueKey(stored.expiresMs, key), key)
-    }
+    const before = this.#set(key, stored)
     // A key that a transaction made and removed again was never there for anybody else.
     if (before === undefined && stored === undefined) return
     changes.push({ revision, key, value: stored?.value })
+  }
+
+  #set(key: RawKey, stored: Stored | undefined): Stored | undefined {
+    const before = stored === undefined ? this.entries.delete(key) : this.entries.set(key, stored)
+    if (before !== undefined) {
+      this.#bytes -= key.length + before.value.length
+      if (before.expiresMs > 0) {
+        this.#mortal--
+        this.#due.delete(dueKey(before.expiresMs, key))
+      }
+    }
+    if (stored !== undefined) {
+      this.#bytes += key.length + stored.value.length
+      if (stored.expiresMs > 0) {
+        this.#mortal++
+        if (holds(this.#range, key)) this.#due.set(dueKey(stored.expiresMs, key), key)
+      }
+    }
+    return before
   }
 }
 

@@ -2,10 +2,17 @@
 // names the revision of the state that it was read from.
 import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
 import { kvLimits } from '../limits.ts'
+import { rawKeyBytes } from '../key.ts'
+import type { RawKey } from '../key.ts'
+import type { SentEntry } from './handover-command.ts'
+import { readOwnership, writeOwnership } from './ownership.ts'
+import type { OwnershipState } from './ownership.ts'
 import type { FoundValue } from './result.ts'
+import type { Stored } from './snapshot.ts'
 
 const QUERY_VERSION = 1
-const KINDS = ['get', 'range', 'info'] as const
+const KINDS = ['get', 'range', 'info', 'sent', 'middle'] as const
+const NO_BYTES = new Uint8Array(0)
 const writer = new ByteWriter(4_096)
 
 /** A stretch of keys, from `start` (included) to `end` (excluded; empty: no end). */
@@ -29,6 +36,10 @@ export type KvQuery =
   | { readonly type: 'get'; readonly keys: readonly Uint8Array[] }
   | ({ readonly type: 'range' } & RangeQuery)
   | { readonly type: 'info' }
+  /** A page as it is sent to another shard, of keys that the shard holds, served or not. */
+  | ({ readonly type: 'sent' } & RangeQuery)
+  /** The key that parts what the shard serves into halves of about the same number of bytes. */
+  | { readonly type: 'middle' }
 
 /** An entry of a page; its value is empty where only keys were asked for. */
 export interface FoundEntry extends FoundValue {
@@ -48,6 +59,8 @@ export interface ShardInfo {
   readonly timeMs: number
   /** Its epoch. */
   readonly epoch: number
+  /** Which keys it serves. */
+  readonly ownership: OwnershipState
 }
 
 /** The answer to a question. */
@@ -57,7 +70,11 @@ export type KvAnswer = { readonly revision: number } &
     | { readonly type: 'get'; readonly found: readonly (FoundValue | undefined)[] }
     | { readonly type: 'range'; readonly entries: readonly FoundEntry[]; readonly more: boolean }
     | ({ readonly type: 'info' } & ShardInfo)
+    | { readonly type: 'sent'; readonly entries: readonly SentEntry[]; readonly more: boolean }
+    | { readonly type: 'middle'; readonly key: Uint8Array | undefined }
     | { readonly type: 'malformed' }
+    /** The shard does not serve all of the keys. */
+    | { readonly type: 'elsewhere' }
   )
 
 /** The bytes of a question. */
@@ -68,7 +85,7 @@ export function encodeQuery(query: KvQuery): Uint8Array {
   if (query.type === 'get') {
     writer.varint(query.keys.length)
     for (const key of query.keys) writer.bytes(key)
-  } else if (query.type === 'range') {
+  } else if (query.type === 'range' || query.type === 'sent') {
     writer.bytes(query.start)
     writer.bytes(query.end)
     writer.uint8((query.reverse ? 1 : 0) + (query.keysOnly ? 2 : 0))
@@ -94,7 +111,7 @@ export function decodeQuery(bytes: Uint8Array): KvQuery {
 }
 
 function readQuery(reader: ByteReader, type: (typeof KINDS)[number]): KvQuery {
-  if (type === 'info') return { type }
+  if (type === 'info' || type === 'middle') return { type }
   if (type === 'get') {
     const count = reader.count(1)
     if (count > kvLimits.opsMax) throw malformed(`more than ${kvLimits.opsMax} keys`)
@@ -122,7 +139,9 @@ export function writeFound(to: ByteWriter, found: FoundValue | undefined): void 
 export function beginAnswer(type: KvAnswer['type'], revision: number): ByteWriter {
   writer.reset()
   writer.uint8(QUERY_VERSION)
-  writer.uint8(type === 'malformed' ? KINDS.length : KINDS.indexOf(type))
+  if (type === 'malformed') writer.uint8(KINDS.length)
+  else if (type === 'elsewhere') writer.uint8(KINDS.length + 1)
+  else writer.uint8(KINDS.indexOf(type))
   writer.varint(revision)
   return writer
 }
@@ -132,6 +151,20 @@ export function writeInfo(to: ByteWriter, info: ShardInfo): void {
   for (const field of [info.keys, info.bytes, info.sessions, info.timeMs, info.epoch]) {
     to.varint(field)
   }
+  writeOwnership(to, info.ownership)
+}
+
+/** Appends an entry of a page that is sent to another shard. */
+export function writeSent(
+  to: ByteWriter,
+  key: RawKey,
+  { version, expiresMs, value }: Stored,
+  keysOnly: boolean,
+): void {
+  to.bytes(rawKeyBytes(key))
+  to.varint(version)
+  to.varint(expiresMs)
+  to.bytes(keysOnly ? NO_BYTES : value)
 }
 
 /**
@@ -143,8 +176,12 @@ export function decodeAnswer(bytes: Uint8Array): KvAnswer {
   const reader = new ByteReader(bytes)
   if (reader.uint8() !== QUERY_VERSION) throw malformed('another version of answers')
   const kind = reader.uint8()
-  if (kind > KINDS.length) throw malformed('an unknown answer')
-  const answer = readAnswer(reader, KINDS[kind], reader.varint())
+  if (kind > KINDS.length + 1) throw malformed('an unknown answer')
+  const revision = reader.varint()
+  const answer: KvAnswer =
+    kind === KINDS.length + 1
+      ? { type: 'elsewhere', revision }
+      : readAnswer(reader, KINDS[kind], revision)
   reader.end()
   return answer
 }
@@ -172,8 +209,22 @@ function readAnswer(
     const more = reader.uint8() === 1
     return { type, revision, entries, more }
   }
+  if (type === 'sent') {
+    const entries: SentEntry[] = []
+    while (reader.remaining > 1) {
+      const key = reader.bytes()
+      const [version, expiresMs] = [reader.varint(), reader.varint()]
+      entries.push({ key, stored: { version, expiresMs, value: reader.bytes() } })
+    }
+    return { type, revision, entries, more: reader.uint8() === 1 }
+  }
+  if (type === 'middle') {
+    return { type, revision, key: reader.uint8() === 1 ? reader.bytes() : undefined }
+  }
   const [keys, bytes, sessions] = [reader.varint(), reader.varint(), reader.varint()]
-  return { type, revision, keys, bytes, sessions, timeMs: reader.varint(), epoch: reader.varint() }
+  const [timeMs, epoch] = [reader.varint(), reader.varint()]
+  const state = readOwnership(reader)
+  return { type, revision, keys, bytes, sessions, timeMs, epoch, ownership: state }
 }
 
 function readFound(reader: ByteReader): FoundValue | undefined {

@@ -26,7 +26,7 @@ export type OpResult =
 export type KvResult =
   | {
       readonly ok: true
-      /** The log index of the command: the version of whatever it wrote, the id of the session it opened. */
+      /** The revision of the command: the version of whatever it wrote, the id of the session it opened. */
       readonly revision: number
       /** Which branch of the transaction ran. */
       readonly succeeded: boolean
@@ -47,6 +47,7 @@ const CODES: readonly ErrorCode[] = [
   'LIMIT_EXCEEDED',
   'INVALID_ARGUMENT',
   'CONFLICT',
+  'CROSS_SHARD',
 ]
 
 /** Starts an answer that says that a command was done. */

@@ -5,12 +5,17 @@ import type { ByteWriter, Command, StateMachine } from '@quorate/core'
 import { rawKey, rawKeyBytes } from '../key.ts'
 import { kvLimits } from '../limits.ts'
 import { decodeCommand } from './command.ts'
-import type { KvCommand } from './command.ts'
+import type { KvCommand, TransactionBody } from './command.ts'
+import type { HandoverCommand } from './handover-command.ts'
 import { changeHistory } from './history.ts'
 import type { Change, History, HistoryLimits } from './history.ts'
+import { ALL_KEYS, holds } from './key-range.ts'
+import type { KeyRange } from './key-range.ts'
 import { keyspace } from './keyspace.ts'
 import type { Keyspace } from './keyspace.ts'
-import { beginAnswer, decodeQuery, writeFound, writeInfo } from './query.ts'
+import { ownership, serves, stepOwnership } from './ownership.ts'
+import type { OwnershipState } from './ownership.ts'
+import { beginAnswer, decodeQuery, writeFound, writeInfo, writeSent } from './query.ts'
 import type { KvQuery, RangeQuery, ShardInfo } from './query.ts'
 import { beginResult, errorResult, writeOpResult } from './result.ts'
 import { sessionTable } from './sessions.ts'
@@ -24,6 +29,11 @@ export interface ShardMachineOptions {
   readonly shard: number
   /** The epoch of a new shard. Default 1. */
   readonly epoch?: number | undefined
+  /**
+   * The keys that a new shard serves, `'none'` where it is to receive some. The same at every
+   * replica. Default: all.
+   */
+  readonly range?: KeyRange | 'none' | undefined
   /** How much history is kept for watches. Default 10,000 changes, 4,194,304 bytes (4 MiB). */
   readonly history?: Partial<HistoryLimits> | undefined
 }
@@ -34,7 +44,9 @@ export interface ShardMachine extends StateMachine {
   readonly shard: number
   /** Its epoch; requests that name another are refused. */
   readonly epoch: number
-  /** The last command applied. */
+  /** The keys that it serves; `undefined`: none. */
+  readonly range: KeyRange | undefined
+  /** The revision of the last command applied: its position in the log, and more where keys came from another shard. */
   readonly revision: number
   /** When the next key is due to expire, in milliseconds of log time; infinity where none is. */
   readonly nextExpiryMs: number
@@ -62,15 +74,22 @@ class Machine implements ShardMachine {
   readonly shard: number
   readonly history: History
   readonly #listeners = new Set<() => void>()
-  #keys: Keyspace = keyspace()
+  #keys: Keyspace
   #sessions: SessionTable = sessionTable()
   #epoch: number
   #timeMs = 0
   #revision = 0
+  #ownership: OwnershipState
+  /** Whether every key is served, so that keys need not be looked at. */
+  #whole: boolean
 
   constructor(options: ShardMachineOptions) {
     this.shard = options.shard
     this.#epoch = options.epoch ?? 1
+    const { range = ALL_KEYS } = options
+    this.#ownership = ownership(range === 'none' ? undefined : range)
+    this.#whole = serves(this.#ownership, ALL_KEYS)
+    this.#keys = keyspace([], this.#ownership.owned)
     this.history = changeHistory({
       changesMax: options.history?.changesMax ?? 10_000,
       bytesMax: options.history?.bytesMax ?? 4_194_304,
@@ -79,6 +98,10 @@ class Machine implements ShardMachine {
 
   get epoch(): number {
     return this.#epoch
+  }
+
+  get range(): KeyRange | undefined {
+    return this.#ownership.owned
   }
 
   get revision(): number {
@@ -96,6 +119,7 @@ class Machine implements ShardMachine {
       sessions: this.#sessions.size,
       timeMs: this.#timeMs,
       epoch: this.#epoch,
+      ownership: this.#ownership,
     }
   }
 
@@ -111,7 +135,8 @@ class Machine implements ShardMachine {
   }
 
   #applyOne({ index, payload }: Command): Uint8Array {
-    this.#revision = index
+    const revision = index + this.#ownership.offset
+    this.#revision = revision
     let command: KvCommand
     try {
       command = decodeCommand(payload)
@@ -124,8 +149,8 @@ class Machine implements ShardMachine {
       return errorResult('INVALID_ARGUMENT', message, this.#epoch)
     }
     const changes: Change[] = []
-    this.#advance(command.timeMs, index, changes)
-    const result = this.#run(command, index, changes)
+    this.#advance(command.timeMs, revision, changes)
+    const result = this.#run(command, revision, changes)
     if (changes.length > 0) this.history.add(changes)
     return result
   }
@@ -153,8 +178,38 @@ class Machine implements ShardMachine {
         break
       case 'tick':
         break
+      default:
+        return this.#handover(command, index, changes)
     }
     return beginResult(index, true, 0).finish()
+  }
+
+  /** A step of a handover; expiry at the same revision is told of before it. */
+  #handover(command: HandoverCommand, before: number, changes: Change[]): Uint8Array {
+    const { owned, offset } = this.#ownership
+    const outcome = stepOwnership(this.#ownership, command, before, this.#keys)
+    if (!outcome.ok) return errorResult('CONFLICT', outcome.message, this.#epoch)
+    this.#ownership = outcome.state
+    this.#whole = serves(outcome.state, ALL_KEYS)
+    const revision = before + outcome.state.offset - offset
+    this.#revision = revision
+    if (outcome.epoch !== undefined) {
+      this.#epoch = Math.max(this.#epoch, outcome.epoch)
+      if (command.type === 'yield') {
+        changes.push({
+          revision,
+          key: '',
+          value: undefined,
+          handover: { to: command.to, last: this.range === undefined },
+        })
+      } else if (command.type === 'own' && owned === undefined) {
+        // Nothing can have happened here since the other shard gave the keys away.
+        this.history.reset(command.revision)
+      } else if (command.type === 'own') {
+        changes.push({ revision, key: '', value: undefined, handover: { from: command.from } })
+      }
+    }
+    return beginResult(revision, outcome.done, 0).finish()
   }
 
   #transaction(
@@ -174,6 +229,10 @@ class Machine implements ShardMachine {
     // A refusal by epoch is not kept: the same command comes again, with the epoch it then knows.
     const mismatch = this.#checkEpoch(command.epoch)
     if (mismatch !== undefined) return mismatch
+    // Nor is one by keys that are elsewhere: they come again in another shard.
+    if (!this.#whole && !this.#servesAll(command)) {
+      return errorResult('CROSS_SHARD', 'the shard does not serve all of the keys', this.#epoch)
+    }
     const answer = this.#execute(command, index, changes)
     this.#sessions.record(session, seq, answer)
     return answer
@@ -214,6 +273,13 @@ class Machine implements ShardMachine {
     return undefined
   }
 
+  #servesAll({ comparisons, success, failure }: TransactionBody): boolean {
+    const { owned } = this.#ownership
+    return [comparisons, success, failure].every((list) =>
+      list.every(({ key }) => holds(owned, rawKey(key))),
+    )
+  }
+
   #checkEpoch(epoch: number): Uint8Array | undefined {
     if (epoch === this.#epoch) return undefined
     return errorResult('EPOCH_MISMATCH', `the shard has epoch ${this.#epoch}`, this.#epoch)
@@ -227,11 +293,41 @@ class Machine implements ShardMachine {
       if (!isQuorateError(error)) throw error
       return beginAnswer('malformed', this.#revision).finish()
     }
+    if (!this.#whole && !this.#canAnswer(query)) {
+      return beginAnswer('elsewhere', this.#revision).finish()
+    }
     const writer = beginAnswer(query.type, this.#revision)
     if (query.type === 'info') writeInfo(writer, this.info())
-    else if (query.type === 'range') this.#range(writer, query)
-    else this.#get(writer, query.keys)
+    else if (query.type === 'middle') this.#middle(writer)
+    else if (query.type === 'get') this.#get(writer, query.keys)
+    else this.#range(writer, query)
     return writer.finish()
+  }
+
+  #canAnswer(query: KvQuery): boolean {
+    if (query.type === 'get') {
+      return query.keys.every((key) => holds(this.#ownership.owned, rawKey(cut(key))))
+    }
+    if (query.type !== 'range') return true
+    const start = rawKey(cut(query.start))
+    const end = query.end.length === 0 ? undefined : rawKey(cut(query.end))
+    return (end !== undefined && end <= start) || serves(this.#ownership, { start, end })
+  }
+
+  #middle(writer: ByteWriter): void {
+    const { owned } = this.#ownership
+    let all = 0
+    const sizes: (readonly [string, number])[] = []
+    if (owned !== undefined) {
+      this.#keys.entries.scan(owned.start, owned.end, (key, { value }) => {
+        all += key.length + value.length
+        sizes.push([key, all])
+        return true
+      })
+    }
+    const found = sizes.find(([key, before], at) => at > 0 && before * 2 > all && key !== '')
+    writer.uint8(found === undefined ? 0 : 1)
+    if (found !== undefined) writer.bytes(rawKeyBytes(found[0]))
   }
 
   /** Answers for the first keys only where all values together would be too large. */
@@ -249,27 +345,29 @@ class Machine implements ShardMachine {
     for (const stored of found) writeFound(writer, stored)
   }
 
-  #range(writer: ByteWriter, query: RangeQuery): void {
+  #range(writer: ByteWriter, query: RangeQuery & { readonly type: 'range' | 'sent' }): void {
     const limit = Math.min(query.limit, kvLimits.pageEntriesMax)
     const bytesMax = Math.min(query.bytesMax, kvLimits.pageBytesMax)
-    // A bound longer than any key orders like its first 4,097 bytes.
-    const start = rawKey(query.start.subarray(0, kvLimits.keyBytesMax + 1))
-    const end =
-      query.end.length === 0 ? undefined : rawKey(query.end.subarray(0, kvLimits.keyBytesMax + 1))
+    const start = rawKey(cut(query.start))
+    const end = query.end.length === 0 ? undefined : rawKey(cut(query.end))
     const content = writer.length
     let count = 0
     let more = false
     const { entries } = this.#keys
-    const visit = (key: string, stored: { value: Uint8Array; version: number }): boolean => {
+    const visit = (key: string, stored: Stored): boolean => {
       const size = key.length + (query.keysOnly ? 0 : stored.value.length) + 12
       if (count >= limit || (count > 0 && writer.length - content + size > bytesMax)) {
         more = true
         return false
       }
+      count++
+      if (query.type === 'sent') {
+        writeSent(writer, key, stored, query.keysOnly)
+        return true
+      }
       writer.bytes(rawKeyBytes(key))
       writer.varint(stored.version)
       writer.bytes(query.keysOnly ? NO_BYTES : stored.value)
-      count++
       return true
     }
     if (query.reverse) entries.scanReverse(start, end, visit)
@@ -283,6 +381,7 @@ class Machine implements ShardMachine {
       epoch: this.#epoch,
       timeMs: this.#timeMs,
       revision: this.#revision,
+      ownership: this.#ownership,
       entries: this.#keys.capture(),
       sessions: this.#sessions.capture(),
     })
@@ -293,7 +392,9 @@ class Machine implements ShardMachine {
     if (state.shard !== this.shard) {
       throw new QuorateError('MALFORMED', `a snapshot of shard ${state.shard}, not ${this.shard}`)
     }
-    this.#keys = keyspace(state.entries)
+    this.#ownership = state.ownership
+    this.#whole = serves(state.ownership, ALL_KEYS)
+    this.#keys = keyspace(state.entries, state.ownership.owned)
     this.#sessions = sessionTable(state.sessions)
     this.#epoch = state.epoch
     this.#timeMs = state.timeMs
@@ -304,3 +405,8 @@ class Machine implements ShardMachine {
 }
 
 const NO_BYTES = new Uint8Array(0)
+
+/** A bound longer than any key orders like its first bytes. */
+function cut(bound: Uint8Array): Uint8Array {
+  return bound.subarray(0, kvLimits.keyBytesMax + 1)
+}

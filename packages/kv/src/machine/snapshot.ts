@@ -4,6 +4,9 @@ import { ByteReader, ByteWriter, QuorateError, crc32c } from '@quorate/core'
 import { rawKey, rawKeyBytes } from '../key.ts'
 import type { RawKey } from '../key.ts'
 import { kvLimits } from '../limits.ts'
+import { ALL_KEYS } from './key-range.ts'
+import { isPlain, ownership, readOwnership, writeOwnership } from './ownership.ts'
+import type { OwnershipState } from './ownership.ts'
 import type { OrderedView } from './ordered-map.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -33,8 +36,10 @@ export interface SnapshotHeader {
   readonly epoch: number
   /** Its log time, in milliseconds. */
   readonly timeMs: number
-  /** The last command that it contains. */
+  /** The revision of the last command that it contains. */
   readonly revision: number
+  /** Which keys it serves. */
+  readonly ownership: OwnershipState
 }
 
 /** A shard's whole state. */
@@ -52,6 +57,8 @@ export function* encodeSnapshot(state: ShardState<OrderedView<Stored>>): Generat
   for (const field of [state.shard, state.epoch, state.timeMs, state.revision]) header.varint(field)
   header.varint(state.entries.size)
   header.varint(state.sessions.length)
+  // A shard of hash slots always serves all keys, and says nothing of it.
+  if (!isPlain(state.ownership)) writeOwnership(header, state.ownership)
   yield block(HEADER, header)
   yield* encodeEntries(state.entries)
   const answers = yield* encodeSessions(state.sessions)
@@ -135,6 +142,7 @@ class SnapshotReading {
   #counts: readonly [number, number] = [0, 0]
   #ended = false
   #last: RawKey = ''
+  #versionMax = 0
   #answers = 0
   readonly #entries: (readonly [RawKey, Stored])[] = []
   readonly #sessions: (SessionRecord & { readonly answers: Map<number, Uint8Array> })[] = []
@@ -176,13 +184,16 @@ class SnapshotReading {
   #readHeader(reader: ByteReader): void {
     if (reader.uint32() !== MAGIC) throw malformed('it is no snapshot of this format')
     const [shard, epoch, timeMs] = [reader.varint(), reader.varint(), reader.varint()]
-    this.#header = { shard, epoch, timeMs, revision: reader.varint() }
+    const revision = reader.varint()
     this.#counts = [reader.varint(), reader.varint()]
+    const state = reader.remaining > 0 ? readOwnership(reader) : ownership(ALL_KEYS)
+    this.#header = { shard, epoch, timeMs, revision, ownership: state }
+    // What is received has the versions of the shard that it comes from.
+    this.#versionMax = state.incoming === undefined ? revision : Number.MAX_SAFE_INTEGER
   }
 
   #readEntries(reader: ByteReader): void {
     if (this.#sessions.length > 0) throw malformed('entries after sessions')
-    const revision = this.#header?.revision ?? 0
     while (reader.remaining > 0) {
       const bytes = reader.bytes()
       if (bytes.length > kvLimits.keyBytesMax) throw malformed('a key that is too long')
@@ -194,7 +205,7 @@ class SnapshotReading {
       const expiresMs = reader.varint()
       const value = new Uint8Array(reader.bytes())
       if (value.length > kvLimits.valueBytesMax) throw malformed('a value that is too long')
-      if (version < 1 || version > revision) throw malformed('a version out of range')
+      if (version < 1 || version > this.#versionMax) throw malformed('a version out of range')
       this.#entries.push([key, { value, version, expiresMs }])
     }
   }

@@ -1,7 +1,11 @@
 // Administration of a store: what an operator asks for, and how it is said on the wire. Requests
 // are few and read by people, so they travel as JSON.
 import { QuorateError, decodeUtf8, encodeUtf8, isId } from '@quorate/core'
-import type { CallOptions, Membership, NodeId, ShardId } from '@quorate/core'
+import type { CallOptions, Key, Membership, NodeId, ShardId } from '@quorate/core'
+import { keyBytes, rawKey } from '../key.ts'
+import type { RawKey } from '../key.ts'
+import { hexOf, holds, keyOfHex, rangeFromJson } from '../machine/key-range.ts'
+import type { RangeJson } from '../machine/key-range.ts'
 import type { Router } from '../routing/router.ts'
 import type { Route } from '../routing/routes.ts'
 import { planMoves } from './planner.ts'
@@ -108,12 +112,38 @@ export interface KvAdmin {
    * @throws QuorateError `CONFLICT` where the shard is being moved already
    */
   move(shard: ShardId, from: NodeId, to: NodeId, options?: CallOptions): Promise<void>
+  /**
+   * Splits the range of keys that holds `key` there; resolves once that is planned.
+   *
+   * @throws QuorateError `CONFLICT` where the range is being changed or begins with `key`,
+   * `NOT_SUPPORTED` where shards are hash slots
+   */
+  split(key: Key, options?: CallOptions): Promise<void>
+  /**
+   * Merges the range of keys that holds `key` with the one after it; resolves once that is planned.
+   * The keys of the second go to where the first is.
+   *
+   * @throws QuorateError `CONFLICT` where one of the two is being changed or there is none after it,
+   * `NOT_SUPPORTED` where shards are hash slots
+   */
+  merge(key: Key, options?: CallOptions): Promise<void>
   /** Hands a shard's leadership to one of its voters. Does not need a managed placement. */
   transferLeader(shard: ShardId, to: NodeId, options?: CallOptions): Promise<void>
   /** Plans nothing any more by itself; moves under way are completed. */
   pause(options?: CallOptions): Promise<void>
   /** Plans again. */
   resume(options?: CallOptions): Promise<void>
+}
+
+/** The range of a key in a placement. */
+function rangeAt(
+  { shards }: Placement,
+  key: RawKey,
+): { readonly shard: ShardId; readonly epoch: number; readonly range: RangeJson } {
+  for (const [shard, { epoch, range }] of shards.entries()) {
+    if (range !== undefined && holds(rangeFromJson(range), key)) return { shard, epoch, range }
+  }
+  throw new QuorateError('NOT_SUPPORTED', 'the shards of this store are hash slots, not ranges')
 }
 
 /** What administration works with. */
@@ -161,6 +191,17 @@ export function kvAdmin(context: AdminContext): KvAdmin {
       const voters = [...held.voters.filter((id) => id !== from), to]
       const { epoch } = held
       await change({ type: 'plan', shard, epoch, to: voters, reason: 'asked for' }, options)
+    },
+    async split(key, options) {
+      const { shard, epoch } = rangeAt(await placement(options), rawKey(keyBytes(key)))
+      await change({ type: 'split', shard, epoch, at: hexOf(rawKey(keyBytes(key))) }, options)
+    },
+    async merge(key, options) {
+      const now = await placement(options)
+      const { range } = rangeAt(now, rawKey(keyBytes(key)))
+      if (range.end === undefined) throw new QuorateError('CONFLICT', 'it is the last range')
+      const { shard, epoch } = rangeAt(now, keyOfHex(range.end))
+      await change({ type: 'merge', shard, epoch }, options)
     },
     async transferLeader(shard, to, options = {}) {
       const payload = encodeAdmin({ op: 'transfer', shard, to })

@@ -6,13 +6,15 @@ import { encodeCommand } from '../machine/command.ts'
 import { decodeResult } from '../machine/result.ts'
 import type { Route } from '../routing/routes.ts'
 import { errorOf } from '../routing/wire.ts'
-import type { Store } from '../store/store.ts'
+import { rangeFromJson, rangeJson } from '../machine/key-range.ts'
+import type { PlacedShard, Store } from '../store/store.ts'
 import { decodeAdmin, encodeAdmin, encodeAnswerJson } from './admin.ts'
 import type { AdminRequest, GroupView } from './admin.ts'
 import { decodePlacement, encodeChange, hostTable } from './state.ts'
 import type { Placement, PlacementMachine } from './state.ts'
 
 const FETCH_TIMEOUT_MS = 3_000
+const MAP_TIMEOUT_MS = 1_000
 
 /** What a keeper is made of. */
 export interface KeeperContext {
@@ -31,14 +33,14 @@ export interface KeeperContext {
 }
 
 /** The placement of a new store, as a partitioner has it. */
-export function initialPlacement(
-  owners: readonly (readonly NodeId[])[],
-  version: number,
-): Placement {
-  const hosts = [...new Set(owners.flat())].sort(compareIds)
+export function initialPlacement(shards: readonly PlacedShard[], version: number): Placement {
+  const hosts = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
   return {
     version,
-    shards: owners.map((voters) => ({ epoch: 1, voters: voters.toSorted(compareIds) })),
+    shards: shards.map(({ owners, range }) => {
+      const placed = { epoch: 1, voters: owners.toSorted(compareIds) }
+      return range === undefined ? placed : { ...placed, range: rangeJson(range) }
+    }),
     hosts: hostTable(hosts.map((id) => [id, 'active'] as const)),
     paused: false,
   }
@@ -53,6 +55,7 @@ export class Keeper {
   #lane: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #fetching = false
+  #asking: Promise<void> | undefined
   #closed = false
 
   constructor(context: KeeperContext) {
@@ -72,6 +75,7 @@ export class Keeper {
     store.manage(
       (payload, timeoutMs) => this.#answer(payload, timeoutMs),
       () => this.refresh(),
+      () => this.#beforeTelling(),
     )
     if (map === undefined) {
       // Without the map's own log, only a quorum can say what this host may start.
@@ -119,6 +123,24 @@ export class Keeper {
     await this.#lane
   }
 
+  /** Whoever asks for the map may have been told that there is a newer one: looks first. */
+  async #beforeTelling(): Promise<void> {
+    const { store } = this.#context
+    const { ranged, all } = store.routes
+    const { shards } = this.#placement
+    const newer = all.some(({ shard, epoch }) => epoch > (shards[shard]?.epoch ?? 0))
+    if (!ranged || (!newer && shards.every(({ handover }) => handover === undefined))) return
+    this.#asking ??= this.fetch({ timeoutMs: MAP_TIMEOUT_MS })
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#asking = undefined
+      })
+    await this.#asking
+  }
+
   #poll(): void {
     this.#timer = this.#context.store.host.clock.setTimer(this.#context.intervalMs, () => {
       // Whoever holds the map is told of changes; others have to ask.
@@ -131,14 +153,16 @@ export class Keeper {
   #install(placement: Placement): void {
     if (this.#closed || placement.version < this.#placement.version) return
     this.#placement = placement
-    const shards = placement.shards.map(({ epoch, voters, move }) => ({
+    const shards = placement.shards.map(({ epoch, voters, move, range }) => ({
       epoch,
       leader: undefined,
       // While a shard moves, its leader can be on either side.
       members: [...new Set([...voters, ...(move?.to ?? [])])],
+      range: range && rangeFromJson(range),
     }))
     const { version, hosts } = placement
-    this.#context.store.install({ version, shards, addresses: new Map() }, Object.keys(hosts))
+    const map = { version, shards, addresses: new Map() }
+    this.#context.store.install(map, Object.keys(hosts))
     this.#reconcileSoon()
   }
 
@@ -176,8 +200,9 @@ export class Keeper {
 
   async #begin(shard: ShardId): Promise<void> {
     const { initial, startReplica, store } = this.#context
-    const first = initial.shards[shard]?.voters ?? []
-    const isNew = this.#placement.shards[shard]?.epoch === 1 && first.includes(store.host.id)
+    const held = this.#placement.shards[shard]
+    const first = held?.founders ?? initial.shards[shard]?.voters ?? []
+    const isNew = held?.epoch === 1 && first.includes(store.host.id)
     await startReplica(shard, isNew ? first : undefined)
   }
 

@@ -5,7 +5,7 @@ import type { AbortOptions, ConsensusFactory, NodeId, ShardId } from '@quorate/c
 import type { SnapshotPolicy } from '@quorate/runtime'
 import type { OptionNames } from '../options.ts'
 import type { Route } from '../routing/routes.ts'
-import { ownersOf } from '../store/store.ts'
+import { shardsOf } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
 import { Keeper, initialPlacement } from './keeper.ts'
 import { Mover } from './mover.ts'
@@ -60,7 +60,7 @@ export async function managedPlacement(
   startReplica: (shard: ShardId, members: readonly NodeId[] | undefined) => Promise<void>,
 ): Promise<ManagedPlacement> {
   const { host, partitioner } = store
-  const initial = initialPlacement(ownersOf(partitioner), partitioner.version)
+  const initial = initialPlacement(shardsOf(partitioner), partitioner.version)
   const mapHosts = hostsOfMap(options.mapHosts, Object.keys(initial.hosts))
   const map = mapHosts.includes(host.id) ? await startMap() : undefined
   const intervalMs = options.intervalMs ?? 1_000

@@ -8,9 +8,18 @@ import { encodeAdmin } from './admin.ts'
 import type { Keeper } from './keeper.ts'
 import { planLeaders, planMoves } from './planner.ts'
 import { decodeChangeResult, encodeChange } from './state.ts'
-import type { Placement, PlacementCommand, PlacementMachine, ShardMove } from './state.ts'
+import { forgetGiven, runHandover } from './handover-run.ts'
+import { isBusy } from './handovers.ts'
+import type {
+  Placement,
+  PlacementCommand,
+  PlacementMachine,
+  ShardMove,
+  ShardPlacement,
+} from './state.ts'
 
 const STEP_TIMEOUT_MS = 5_000
+const HANDOVERS_MAX = 2
 
 /** What moves go by. */
 export interface MoverOptions {
@@ -52,6 +61,8 @@ export class Mover {
   #looking: Promise<void> | undefined
   #leading = false
   #closed = false
+  /** Handovers that are being carried out, by the shard that gives; they take longer than a look. */
+  readonly #handovers = new Map<ShardId, Promise<void>>()
 
   constructor(context: MoverContext) {
     this.#context = context
@@ -73,6 +84,7 @@ export class Mover {
     this.#closed = true
     this.#timer?.cancel()
     await this.#looking
+    await Promise.all(this.#handovers.values())
   }
 
   #schedule(): void {
@@ -94,6 +106,7 @@ export class Mover {
       await map.replica.readBarrier('quorum', { timeoutMs: STEP_TIMEOUT_MS })
       const dead = this.#dead(map.machine.placement)
       this.#measure(map.machine.placement)
+      this.#handOver(map.machine.placement)
       await this.#carryOut(map.machine.placement)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
       await this.#spreadLeaders(map.machine.placement)
@@ -119,7 +132,8 @@ export class Mover {
     const { replicas } = this.#context
     const moving = shards.filter(({ move }) => move !== undefined).length
     const short = shards.filter(
-      ({ voters }) => voters.filter((id) => this.#reachable(id)).length < replicas,
+      ({ voters }) =>
+        voters.length > 0 && voters.filter((id) => this.#reachable(id)).length < replicas,
     )
     this.#gauges.moving.set(moving)
     this.#gauges.underReplicated.set(short.length)
@@ -136,6 +150,33 @@ export class Mover {
         }
       }),
     )
+  }
+
+  /** Goes on with handovers that nobody here is at. */
+  #handOver({ shards }: Placement): void {
+    const { store } = this.#context
+    const context = {
+      router: store.router,
+      pace: () => Promise.resolve(),
+      change: (command: PlacementCommand) => this.#change(command),
+      isStopped: () => this.#closed,
+    }
+    for (const [shard, held] of shards.entries()) {
+      const { handover, forgetting } = held
+      if (this.#handovers.has(shard) || this.#handovers.size >= HANDOVERS_MAX) continue
+      if (handover === undefined && forgetting === undefined) continue
+      const receiver = shards[handover?.to ?? shard] as ShardPlacement
+      const run =
+        forgetting === undefined
+          ? runHandover(context, shard, held, receiver)
+          : forgetGiven(context, shard, forgetting)
+      const ended = run
+        .catch((error: unknown) => {
+          store.host.logger.debug({ shard, error }, 'a handover waits')
+        })
+        .finally(() => this.#handovers.delete(shard))
+      this.#handovers.set(shard, ended)
+    }
   }
 
   /** Takes a move as far as it goes now: learner, caught up, swapped, completed. */
@@ -202,7 +243,7 @@ export class Mover {
 
   async #spreadLeaders(placement: Placement): Promise<void> {
     const { options, store } = this.#context
-    const busy = placement.shards.some(({ move }) => move !== undefined)
+    const busy = placement.shards.some(isBusy)
     if (options.balanceLeaders === false || placement.paused || busy) return
     const leaders = placement.shards.map((_, shard) => store.routes.route(shard).leader)
     const transfer = planLeaders(placement, leaders, (id) => this.#reachable(id))

@@ -2,6 +2,7 @@
 // comes before draining, and draining before balance; what is balanced stays where it is.
 import { compareIds } from '@quorate/core'
 import type { NodeId, ShardId } from '@quorate/core'
+import { isBusy } from './handovers.ts'
 import type { Placement, ShardPlacement } from './state.ts'
 
 /** A move that should be made. */
@@ -78,7 +79,7 @@ class Plan {
       }))
       .toSorted((a, b) => a.left - b.left || a.shard - b.shard)
     for (const { shard, held } of affected) {
-      if (held.move !== undefined) continue
+      if (isBusy(held) || held.voters.length === 0) continue
       const from = held.voters.find(leaves)
       if (from === undefined) continue
       const target = this.#leastLoaded(held.voters)
@@ -93,7 +94,8 @@ class Plan {
   /** Brings the most and the least loaded host within one replica of each other. */
   balance(): void {
     for (const [shard, held] of this.#placement.shards.entries()) {
-      if (held.move !== undefined || held.voters.length >= this.#options.replicas) continue
+      if (isBusy(held) || held.voters.length === 0) continue
+      if (held.voters.length >= this.#options.replicas) continue
       const target = this.#leastLoaded(held.voters)
       if (target === undefined) continue
       this.#add(shard, held, [...held.voters, target], 'it has too few replicas', 'balance')
@@ -121,7 +123,7 @@ class Plan {
         if (!this.#isFree(from)) continue
         for (const [shard, held] of this.#placement.shards.entries()) {
           const planned = this.moves.some((move) => move.shard === shard)
-          if (planned || held.move !== undefined) continue
+          if (planned || isBusy(held)) continue
           if (held.voters.includes(from) && !held.voters.includes(target)) {
             return { shard, held, from, target }
           }
@@ -214,9 +216,10 @@ export function planLeaders(
   const of = (id: NodeId): number => leads.get(id) ?? 0
   let best: LeaderTransfer | undefined
   let gain = 1
-  for (const [shard, { voters, move }] of placement.shards.entries()) {
+  for (const [shard, held] of placement.shards.entries()) {
+    const { voters } = held
     const from = leaders[shard]
-    if (from === undefined || move !== undefined) continue
+    if (from === undefined || isBusy(held)) continue
     for (const to of voters) {
       const wanted = placement.hosts[to] === 'active' && alive(to)
       // A host that is being emptied should lead nothing, whatever the numbers say.

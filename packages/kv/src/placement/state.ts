@@ -1,6 +1,10 @@
 // The map of a store as replicated state: who holds which shard, which moves are under way, and
 // which hosts there are. Every change names what it was planned against, so it applies once.
 import { QuorateError, compareIds, crc32c, decodeUtf8, encodeUtf8, isId } from '@quorate/core'
+import { isRangeJson } from '../machine/key-range.ts'
+import type { RangeJson } from '../machine/key-range.ts'
+import { handedOver, isBusy, isHandoverChange, isWholeChange } from './handovers.ts'
+import type { HandoverChange } from './handovers.ts'
 import type { Command, NodeId, ShardId, StateMachine } from '@quorate/core'
 
 /** What a host is to the placement: `active` may get replicas, `cordoned` keeps its own, `draining` loses them. */
@@ -26,6 +30,24 @@ export interface ShardPlacement {
   readonly voters: readonly NodeId[]
   /** What is being changed about it. */
   readonly move?: ShardMove | undefined
+  /** The keys in it, in a store of sorted ranges; absent where it has none. */
+  readonly range?: RangeJson | undefined
+  /** Who founds its group, where the shard came to be by a split. */
+  readonly founders?: readonly NodeId[] | undefined
+  /** Keys on their way from it to another shard. */
+  readonly handover?: ShardHandover | undefined
+  /** The handover by which it gets keys. */
+  readonly receiving?: number | undefined
+  /** The handover whose keys it still has to forget. */
+  readonly forgetting?: number | undefined
+}
+
+/** Keys on their way from one shard to another: a split, or a merge where they are all that it has. */
+export interface ShardHandover extends RangeJson {
+  /** Names the handover: the index of the entry that planned it. */
+  readonly id: number
+  /** The shard that gets them. */
+  readonly to: ShardId
 }
 
 /** Where everything is. */
@@ -54,6 +76,7 @@ export type PlacementCommand =
     }
   | { readonly type: 'complete' | 'cancel'; readonly shard: ShardId; readonly move: number }
   | { readonly type: 'pause'; readonly paused: boolean }
+  | HandoverChange
 
 /** What came of a change. */
 export type PlacementResult =
@@ -92,6 +115,7 @@ export function changed(
   const version = placement.version + 1
   if (command.type === 'pause') return { ...placement, version, paused: command.paused }
   if (command.type === 'host') return withHost({ ...placement, version }, command)
+  if (isHandoverChange(command)) return handedOver(placement, command, index)
   const { shard } = command
   const held = placement.shards[shard]
   if (held === undefined) return `there is no shard ${shard}`
@@ -101,7 +125,8 @@ export function changed(
     shards: placement.shards.with(shard, next),
   })
   if (command.type === 'plan') {
-    if (held.move !== undefined) return `shard ${shard} is being moved already`
+    if (isBusy(held)) return `shard ${shard} is being moved already`
+    if (held.voters.length === 0) return `shard ${shard} is no more`
     if (held.epoch !== command.epoch) return `shard ${shard} has epoch ${held.epoch}`
     const to = [...new Set(command.to)].sort(compareIds)
     if (to.length === 0 || to.some((id) => placement.hosts[id] === undefined)) {
@@ -111,9 +136,9 @@ export function changed(
     return put({ ...held, move: { id: index, to, reason, dead } })
   }
   if (held.move?.id !== command.move) return `move ${command.move} is not under way`
-  const { epoch, voters, move } = held
-  if (command.type === 'cancel') return put({ epoch, voters })
-  return put({ epoch: epoch + 1, voters: move.to })
+  const { move, ...rest } = held
+  if (command.type === 'cancel') return put(rest)
+  return put({ ...rest, epoch: held.epoch + 1, voters: move.to })
 }
 
 function withHost(
@@ -211,7 +236,10 @@ export function decodePlacement(bytes: Uint8Array): Placement {
   const fits =
     Number.isSafeInteger(value?.version) &&
     Array.isArray(value?.shards) &&
-    value.shards.every(({ epoch, voters }) => Number.isSafeInteger(epoch) && ids(voters)) &&
+    value.shards.every(
+      ({ epoch, voters, range }) =>
+        Number.isSafeInteger(epoch) && ids(voters) && (range === undefined || isRangeJson(range)),
+    ) &&
     typeof value.hosts === 'object'
   if (!fits) throw new QuorateError('MALFORMED', 'a placement that cannot be read')
   const placement = value as Placement
@@ -231,6 +259,12 @@ function readChange(bytes: Uint8Array): PlacementCommand | undefined {
     case 'complete':
     case 'cancel':
       return Number.isSafeInteger(value.move) ? value : undefined
+    case 'split':
+    case 'merge':
+    case 'handed':
+    case 'forgotten':
+    case 'retire':
+      return isWholeChange(value) ? value : undefined
     default:
       return undefined
   }

@@ -33,6 +33,8 @@ export interface CallContext {
   readonly deadlines: Deadlines
   /** Says that routes seem to be wrong. */
   refresh(): void
+  /** Takes over the map as a host knows it, then calls back, also where that failed. */
+  relearn(host: NodeId, done: () => void): void
   /** Whether whoever makes the calls is being closed. */
   isClosed(): boolean
   /** A reply told of this version of the map. */
@@ -55,7 +57,15 @@ export interface CallSpec<T> {
   read(body: Uint8Array): { readonly value: T } | { readonly error: ReplyError }
   /** The shard has forgotten the session: gets a new one, then calls back. Absent: nothing to be done. */
   readonly renew?: Prepare | undefined
+  /**
+   * Whether the shard still has all keys that the call is about, as far as is known. Absent where it
+   * has them for ever, as in a store of hash slots.
+   */
+  stays?(): boolean
 }
+
+/** Keys of a call are in another shard by now; nothing was done, and the call can be made anew. */
+export class Moved extends Error {}
 
 /** Does what must happen before an attempt, then calls one of the two. */
 export type Prepare = (ready: () => void, refused: (error: QuorateError) => void) => void
@@ -65,7 +75,7 @@ export class RoutedCall<T> implements Expiring {
   readonly deadline: number
   readonly #context: CallContext
   readonly #spec: CallSpec<T>
-  readonly #settle: (error: QuorateError | undefined, value: T | undefined) => void
+  readonly #settle: (error: QuorateError | Moved | undefined, value: T | undefined) => void
   readonly #signal: AbortSignal | undefined
   readonly #timeoutMs: number
   #ended = false
@@ -83,7 +93,7 @@ export class RoutedCall<T> implements Expiring {
     context: CallContext,
     spec: CallSpec<T>,
     options: CallOptions,
-    settle: (error: QuorateError | undefined, value: T | undefined) => void,
+    settle: (error: QuorateError | Moved | undefined, value: T | undefined) => void,
   ) {
     this.#context = context
     this.#spec = spec
@@ -134,7 +144,7 @@ export class RoutedCall<T> implements Expiring {
     return this.#spec.write && (this.#mayHaveRun || this.#waiting)
   }
 
-  #end(error: QuorateError | undefined, value?: T): void {
+  #end(error: QuorateError | Moved | undefined, value?: T): void {
     if (this.#ended) return
     this.#ended = true
     this.#timer?.cancel()
@@ -200,7 +210,10 @@ export class RoutedCall<T> implements Expiring {
           return this.#later(error)
         this.#redirects++
         return this.#try()
+      case 'CROSS_SHARD':
+        return this.#relearn(target, error, true)
       case 'EPOCH_MISMATCH':
+        if (this.#spec.stays !== undefined) return this.#relearn(target, error, false)
         if (error.epoch <= route.epoch) return this.#later(error)
         route.epoch = error.epoch
         this.#context.refresh()
@@ -221,6 +234,20 @@ export class RoutedCall<T> implements Expiring {
         if (error.retryable) return this.#later(error)
         return this.#end(errorOf(error))
     }
+  }
+
+  /** The shard's range has changed: asks the host that said so, which must know more than is known here. */
+  #relearn(target: NodeId, error: ReplyError, refused: boolean): void {
+    const { route } = this.#spec
+    const { epoch } = route
+    this.#context.relearn(target, () => {
+      if (this.#ended) return
+      const stays = this.#spec.stays?.() ?? true
+      // An earlier attempt may have run there, and only the shard that ran it can say so.
+      if (!stays && (refused || !this.#mayHaveRun)) return this.#end(new Moved())
+      if (refused || route.epoch <= epoch) this.#later(error)
+      else this.#try()
+    })
   }
 
   #onExpired(error: ReplyError): void {

@@ -30,6 +30,8 @@ export type KvRequest = {
   | {
       readonly kind: 'watch'
       readonly shard: number
+      /** The epoch of the shard that the sender knows; looked at where a watch begins. */
+      readonly epoch: number
       /** Changes after this revision; `undefined`: none, only where the shard stands. */
       readonly after: number | undefined
       readonly prefix: Uint8Array
@@ -79,6 +81,7 @@ export function writeRequest(writer: ByteWriter, request: KvRequest): void {
       break
     case 'watch':
       writer.varint(request.shard)
+      writer.varint(request.epoch)
       writer.varint(request.after === undefined ? 0 : request.after + 1)
       writer.raw(request.prefix)
       break
@@ -113,9 +116,9 @@ export function readRequest(bytes: Uint8Array): KvRequest {
       return { kind, timeoutMs, shard, epoch, level, payload: reader.raw(reader.remaining) }
     }
     case 'watch': {
-      const [shard, after] = [reader.varint(), reader.varint()]
+      const [shard, epoch, at] = [reader.varint(), reader.varint(), reader.varint()]
       const prefix = reader.raw(reader.remaining)
-      return { kind, timeoutMs, shard, after: after === 0 ? undefined : after - 1, prefix }
+      return { kind, timeoutMs, shard, epoch, after: at === 0 ? undefined : at - 1, prefix }
     }
     case 'barrier': {
       const [shard, epoch] = [reader.varint(), reader.varint()]

@@ -22,9 +22,10 @@ import type { KvEvents, KvLifetime, KvOperations } from '../kv.ts'
 import type { HistoryLimits } from '../machine/history.ts'
 import { shardMachine } from '../machine/shard-machine.ts'
 import { plainValues } from './entry.ts'
-import { Operations } from './operations.ts'
+import { isRanged } from '../routing/fingerprint.ts'
+import { Operations, shownShard } from './operations.ts'
 import type { OperationsContext } from './operations.ts'
-import { Store, ownersOf } from './store.ts'
+import { Store, shardsOf } from './store.ts'
 import { checkOptionNames } from '../options.ts'
 import type { OptionNames } from '../options.ts'
 
@@ -108,8 +109,11 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   const { host, partitioner, name = 'kv' } = options
   checkOptions(name, partitioner)
   const store = new Store({ host, name, partitioner })
+  const first = shardsOf(partitioner)
   const start = async (shard: ShardId, members: readonly NodeId[] | undefined): Promise<void> => {
-    const machine = shardMachine({ shard, history: options.history })
+    // A range that was not there at first begins with nothing, and gets its keys from another.
+    const range = isRanged(partitioner) ? (first[shard]?.range ?? 'none') : undefined
+    const machine = shardMachine({ shard, range, history: options.history })
     const { consensus, snapshots } = options
     const group = store.group(shard)
     const target = members && { voters: members }
@@ -136,7 +140,6 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   }
   const kv = new EmbeddedKv(store, managed, {
     router: store.router,
-    partitioner,
     status: (callOptions) => store.status(callOptions),
     commandBytesMax: store.commandBytesMax,
   })
@@ -150,10 +153,10 @@ async function startAll(
   start: (shard: ShardId, members: readonly NodeId[]) => Promise<void>,
 ): Promise<void> {
   store.manage((payload, timeoutMs) => answerForGroup(store, decodeAdmin(payload), timeoutMs))
-  const mine = [...ownersOf(store.partitioner).entries()].filter(([, owners]) =>
+  const mine = [...shardsOf(store.partitioner).entries()].filter(([, { owners }]) =>
     owners.includes(store.host.id),
   )
-  const started = await Promise.allSettled(mine.map(([shard, owners]) => start(shard, owners)))
+  const started = await Promise.allSettled(mine.map(([shard, { owners }]) => start(shard, owners)))
   const failed = started.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }
@@ -170,8 +173,9 @@ function checkOptions(name: string, partitioner: Partitioner): void {
     const message = 'a store is named by 1 to 48 characters of A-Z, a-z, 0-9, "_" and "-"'
     throw new QuorateError('INVALID_OPTIONS', message)
   }
-  for (let shard = 0; shard < partitioner.shards; shard++) {
-    if (partitioner.owners(shard).length > 0) continue
+  for (const [shard, { owners, range }] of shardsOf(partitioner).entries()) {
+    // Of ranges, numbers that are not in use have no hosts.
+    if (owners.length > 0 || (isRanged(partitioner) && range === undefined)) continue
     throw new QuorateError('INVALID_OPTIONS', `the partitioner places shard ${shard} on no host`)
   }
 }
@@ -208,7 +212,7 @@ class EmbeddedKv extends Operations<Uint8Array | string, Uint8Array> implements 
   }
 
   shardOf(key: Uint8Array | string): ShardId {
-    return this.#store.partitioner.shardOf(key)
+    return shownShard(this.#store.router, key)
   }
 
   replica(shard: ShardId): Replica | undefined {

@@ -1,8 +1,8 @@
 // The operations of a store, on top of a router: what a caller passes is checked and becomes
 // transactions and queries of single shards.
 import { QuorateError } from '@quorate/core'
-import type { CallOptions, Codec, Key, Partitioner, ShardId } from '@quorate/core'
-import { boundBytes, keyBytes, prefixEnd, shownKey } from '../key.ts'
+import type { CallOptions, Codec, Key, ShardId } from '@quorate/core'
+import { boundBytes, keyBytes, prefixEnd, rawKey, shownKey } from '../key.ts'
 import type {
   BatchOp,
   BatchOptions,
@@ -29,15 +29,18 @@ import type { OpResult } from '../machine/result.ts'
 import type { DoneResult, Router } from '../routing/router.ts'
 import { codecValues, entryOf } from './entry.ts'
 import type { ValueFormat } from './entry.ts'
+import type { RangeQuery } from '../machine/query.ts'
+import { Moved } from '../routing/routed-call.ts'
+import { byShard, following, shardOf, unlessMoved } from './following.ts'
+import { rangedScan } from './ranged-scan.ts'
 import { mergedScan } from './scan.ts'
+import type { Page } from './scan.ts'
 import { watchShards } from './watch.ts'
 
 /** What operations work with. */
 export interface OperationsContext {
   /** Takes requests to shards. */
   readonly router: Router
-  /** Keys to shards. */
-  readonly partitioner: Pick<Partitioner, 'shardOf' | 'shards'>
   /** Asks how the store stands. */
   status(options: CallOptions): Promise<KvStatus>
   /** Most bytes of one command. */
@@ -62,9 +65,11 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
 
   async get(key: Key, options: ReadOptions = {}): Promise<KvEntry<Out> | undefined> {
     const bytes = keyBytes(key)
-    const { router, partitioner } = this.#context
-    const shard = partitioner.shardOf(bytes)
-    const { found } = await router.query(shard, { type: 'get', keys: [bytes] }, options, 'get')
+    const { router } = this.#context
+    const query = { type: 'get', keys: [bytes] } as const
+    const { found } = await following(router, options, 'get', (left) =>
+      router.query(shardOf(router, bytes), query, left, 'get'),
+    )
     return found[0] && entryOf(this.#format, bytes, found[0])
   }
 
@@ -74,12 +79,18 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   ): Promise<readonly (KvEntry<Out> | undefined)[]> {
     const bytes = keys.map(keyBytes)
     const found: (KvEntry<Out> | undefined)[] = Array.from({ length: keys.length })
-    const groups = this.#byShard(bytes)
-    await Promise.all(
-      [...groups].map(([shard, members]) =>
-        this.#getOfShard(shard, members, bytes, found, options),
-      ),
-    )
+    const { router } = this.#context
+    let left: readonly number[] = [...bytes.keys()]
+    await following(router, options, 'getMany', async (within) => {
+      const groups = [...byShard(router, left, bytes)]
+      const moved = await Promise.all(
+        groups.map(([shard, part]) =>
+          unlessMoved(this.#getOfShard(shard, part, bytes, found, within), part),
+        ),
+      )
+      left = moved.flat()
+      if (left.length > 0) throw new Moved()
+    })
     return found
   }
 
@@ -138,31 +149,54 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     options: BatchOptions = {},
   ): Promise<readonly WriteResult[]> {
     const steps = ops.map((op) => this.#op(op))
-    const groups = this.#byShard(steps.map(({ key }) => key))
-    if (options.atomic === true && groups.size > 1) throw crossShard('a batch', groups.size)
     const results: (WriteResult | QuorateError)[] = Array.from({ length: ops.length })
-    let failure: QuorateError | undefined
-    const bodies = [...groups].map(([shard, members]) => {
-      const body = plain(members.map((member) => steps[member] as Op))
-      this.#checkSize(body)
-      return { shard, members, body }
+    const { router } = this.#context
+    const keys = steps.map(({ key }) => key)
+    let left: readonly number[] = [...steps.keys()]
+    const write = async (within: CallOptions): Promise<void> => {
+      const groups = byShard(router, left, keys)
+      if (options.atomic === true && groups.size > 1) throw crossShard('a batch', groups.size)
+      const bodies = [...groups].map(([shard, part]) => {
+        const body = plain(part.map((member) => steps[member] as Op))
+        this.#checkSize(body)
+        return { shard, part, body }
+      })
+      const moved = await Promise.all(
+        bodies.map(({ shard, part, body }) =>
+          unlessMoved(this.#writePart(shard, part, body, results, within), part),
+        ),
+      )
+      left = moved.flat()
+      if (left.length > 0) throw new Moved()
+    }
+    await following(router, options, 'batch', write).catch((error: unknown) => {
+      // Of what was done before, each item says so itself.
+      if (!(error instanceof QuorateError) || left.length === ops.length) throw error
+      for (const member of left) results[member] = error
     })
-    await Promise.all(
-      bodies.map(async ({ shard, members, body }) => {
-        const outcome = await this.#context.router
-          .transact(shard, body, options, 'batch')
-          .then(({ revision }) => ({ version: revision }))
-          .catch((error: unknown) => {
-            if (!(error instanceof QuorateError)) throw error
-            failure ??= error
-            return error
-          })
-        for (const member of members) results[member] = outcome
-      }),
-    )
+    const failure = results.find((result) => result instanceof QuorateError)
     if (failure === undefined) return results as WriteResult[]
     const { code, message, retryable } = failure
     throw new QuorateError(code, message, { cause: failure, retryable, details: { results } })
+  }
+
+  /** Writes what goes into one shard; whatever comes of it stands in `results`, unless it has moved. */
+  async #writePart(
+    shard: ShardId,
+    part: readonly number[],
+    body: TransactionBody,
+    results: (WriteResult | QuorateError)[],
+    options: CallOptions,
+  ): Promise<void> {
+    let outcome: WriteResult | QuorateError
+    try {
+      const { revision } = await this.#context.router.transact(shard, body, options, 'batch')
+      outcome = { version: revision }
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      outcome = error
+    }
+    for (const member of part) results[member] = outcome
   }
 
   async transact(
@@ -177,9 +211,15 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     const keys = [...body.comparisons, ...body.success, ...body.failure].map(({ key }) => key)
     const [first] = keys
     if (first === undefined) throw new QuorateError('INVALID_ARGUMENT', 'an empty transaction')
-    const groups = this.#byShard(keys)
-    if (groups.size > 1) throw crossShard('a transaction', groups.size)
-    const { revision, succeeded, results } = await this.#write(first, body, options, 'transaction')
+    const { router } = this.#context
+    this.#checkSize(body)
+    const done = await following(router, options, 'transaction', (left) => {
+      const shards = new Set(keys.map((key) => shardOf(router, key)))
+      if (shards.size > 1) throw crossShard('a transaction', shards.size)
+      const what = `transaction of ${shownKey(first)}`
+      return router.transact(shardOf(router, first), body, left, what)
+    })
+    const { revision, succeeded, results } = done
     const ran = succeeded ? body.success : body.failure
     const shown = results.map((result, at) => this.#shown((ran[at] as Op).key, result))
     return { succeeded, version: revision, results: shown }
@@ -192,23 +232,22 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<KvEntry<Out>> {
-    const { router, partitioner } = this.#context
+    const { router } = this.#context
     const range = rangeOf(options)
     const keysOnly = options.keysOnly ?? false
-    const entries = mergedScan({
-      shards: Array.from({ length: partitioner.shards }, (_, shard) => shard),
-      range,
-      limit: options.limit ?? Number.POSITIVE_INFINITY,
-      page: (shard, part) => router.query(shard, { type: 'range', ...part }, options, 'scan'),
-    })
+    const limit = options.limit ?? Number.POSITIVE_INFINITY
+    const page = (shard: ShardId, part: RangeQuery): Promise<Page> =>
+      router.query(shard, { type: 'range', ...part }, options, 'scan')
+    const entries = router.ranged
+      ? rangedScan({ router, range, limit, options, page })
+      : mergedScan({ shards: router.routes.all.map(({ shard }) => shard), range, limit, page })
     for await (const found of entries) {
       yield keysOnly ? keyEntry(found.key, found.version) : entryOf(this.#format, found.key, found)
     }
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<KvEvent<Out>> {
-    const { router, partitioner } = this.#context
-    yield* watchShards(router, partitioner.shards, options, this.#format)
+    yield* watchShards(this.#context.router, options, this.#format)
   }
 
   status(options: CallOptions = {}): Promise<KvStatus> {
@@ -226,23 +265,11 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     what: string,
   ): Promise<DoneResult> {
     this.#checkSize(body)
-    return this.#context.router.transact(
-      this.#context.partitioner.shardOf(key),
-      body,
-      options,
-      `${what} of ${shownKey(key)}`,
+    const { router } = this.#context
+    const shown = `${what} of ${shownKey(key)}`
+    return following(router, options, what, (left) =>
+      router.transact(shardOf(router, key), body, left, shown),
     )
-  }
-
-  #byShard(keys: readonly Uint8Array[]): Map<ShardId, number[]> {
-    const groups = new Map<ShardId, number[]>()
-    for (const [at, key] of keys.entries()) {
-      const shard = this.#context.partitioner.shardOf(key)
-      const group = groups.get(shard)
-      if (group === undefined) groups.set(shard, [at])
-      else group.push(at)
-    }
-    return groups
   }
 
   #op(op: TransactionOp<In>): Op {
@@ -368,6 +395,18 @@ function crossShard(what: string, shards: number): QuorateError {
     `the keys of ${what} are in ${shards} shards; give them one hash tag, as in "{user:1}:name"`,
     { details: { shards } },
   )
+}
+
+/** The shard of a key as a caller is told it: while the key is on its way, the one before it. */
+export function shownShard(router: Router, key: Key): ShardId {
+  const bytes = keyBytes(key)
+  const shard = router.shardOf(bytes)
+  if (shard !== undefined) return shard
+  const raw = rawKey(bytes)
+  const before = router.routes.sorted.filter(
+    ({ range }) => range !== undefined && range.start <= raw,
+  )
+  return (before.at(-1) ?? router.routes.route(0)).shard
 }
 
 const NO_BYTES = new Uint8Array(0)

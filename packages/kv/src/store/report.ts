@@ -2,6 +2,8 @@
 // are read by people and dashboards, so they travel as JSON.
 import { QuorateError, decodeUtf8, encodeUtf8 } from '@quorate/core'
 import type { NodeId, ShardId } from '@quorate/core'
+import { rangeJson } from '../machine/key-range.ts'
+import type { Route } from '../routing/routes.ts'
 import type { HostStatus, KvStatus, ShardReplicaStatus, ShardStatus } from '../kv.ts'
 
 /** How one replica stands, as its host reports it. */
@@ -50,8 +52,10 @@ export interface StatusParts {
   readonly reports: readonly HostReport[]
   /** How many replicas each shard should have. */
   readonly replicas: number
-  /** The hosts that should hold each shard. */
-  readonly owners: readonly (readonly NodeId[])[]
+  /** The shards, and the hosts that should hold them. */
+  readonly shards: readonly Route[]
+  /** Whether shards are sorted ranges of keys. */
+  readonly ranged: boolean
   /** The name of a shard's group. */
   group(shard: ShardId): string
 }
@@ -66,9 +70,10 @@ export function statusOf(parts: StatusParts): KvStatus {
       else list.push(replica)
     }
   }
-  const shards = parts.owners.map((owners, shard) =>
-    shardStatus(shard, parts, owners, byShard.get(shard) ?? []),
-  )
+  const shards = parts.shards
+    // A range that was merged into another is remembered for its sessions alone.
+    .filter(({ range }) => !parts.ranged || range !== undefined)
+    .map((route) => shardStatus(route, parts, byShard.get(route.shard) ?? []))
   const { name, cluster, mapVersion } = parts
   const hosts = parts.hosts.map((id): HostStatus => {
     const report = parts.reports.find(({ host }) => host === id)
@@ -84,9 +89,8 @@ export function statusOf(parts: StatusParts): KvStatus {
 }
 
 function shardStatus(
-  shard: ShardId,
+  { shard, members: owners, range }: Route,
   parts: StatusParts,
-  owners: readonly NodeId[],
   replicas: readonly ReplicaReport[],
 ): ShardStatus {
   const sorted = replicas.toSorted((a, b) => (a.host < b.host ? -1 : 1))
@@ -116,6 +120,7 @@ function shardStatus(
     })),
     keys: best?.keys ?? 0,
     bytes: best?.bytes ?? 0,
+    ...(range === undefined ? {} : { range: rangeJson(range) }),
   }
 }
 

@@ -11,7 +11,7 @@ import type { KvReply, KvRequest } from '../routing/wire.ts'
 import type { LogTime } from './log-time.ts'
 import { appliedWaits } from './applied-waits.ts'
 import type { AppliedWaits } from './applied-waits.ts'
-import { encodeWatchPage } from './watch.ts'
+import { encodeWatchPage } from './watch-page.ts'
 
 const WATCH_WAIT_MS = 5_000
 const WATCHES_MAX = 8_192
@@ -104,8 +104,12 @@ export class ShardReplica {
   watch(request: Watch, respond: Respond): void {
     const { after, timeoutMs } = request
     if (after === undefined) {
+      if (request.epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
       this.replica.readBarrier('quorum', { timeoutMs }).then(
-        () => this.#reply(respond, encodeWatchPage(this.machine.revision, [])),
+        () => {
+          if (request.epoch < this.machine.epoch) this.#refuse(respond, this.#epochError())
+          else this.#reply(respond, encodeWatchPage(this.machine.revision, []))
+        },
         (error: unknown) => this.#refuse(respond, error),
       )
       return
@@ -164,7 +168,9 @@ export class ShardReplica {
     let upTo = after
     let complete = true
     history.read(after, (group) => {
-      const fitting = group.filter(({ key }) => key.startsWith(prefix))
+      const fitting = group.filter(
+        ({ key, handover }) => handover !== undefined || key.startsWith(prefix),
+      )
       for (const { key, value } of fitting) bytes += key.length + (value?.length ?? 0) + 16
       const full = bytes > WATCH_BYTES_MAX || changes.length + fitting.length > WATCH_CHANGES_MAX
       if (full && changes.length > 0) {

@@ -13,8 +13,10 @@ import type {
 import type { Host } from '@quorate/runtime'
 import type { KvEvents, KvStatus } from '../kv.ts'
 import { peekHeader } from '../machine/command.ts'
+import { rangeOfBytes } from '../machine/key-range.ts'
+import type { KeyRange } from '../machine/key-range.ts'
 import type { ShardMachine } from '../machine/shard-machine.ts'
-import { fingerprint } from '../routing/fingerprint.ts'
+import { fingerprint, isRanged } from '../routing/fingerprint.ts'
 import type { Exchange } from '../routing/routed-call.ts'
 import { createRouter } from '../routing/router.ts'
 import type { Router } from '../routing/router.ts'
@@ -70,6 +72,7 @@ export class Store {
   #learning: Promise<void> | undefined
   #onAdmin: (payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array> = refuseAdmin
   #onRefresh: () => void = () => {}
+  #onMap: () => Promise<void> = () => Promise.resolve()
 
   constructor({ host, name, partitioner }: StoreContext) {
     this.host = host
@@ -79,11 +82,17 @@ export class Store {
     this.commandBytesMax = host.limits.commandBytesMax - COMMAND_OVERHEAD_BYTES
     this.events = createEmitter(host.logger)
     this.#logTime = logTime(host.clock)
-    const owners = ownersOf(partitioner)
-    this.#hosts = [...new Set(owners.flat())].sort(compareIds)
+    const shards = shardsOf(partitioner)
+    this.#hosts = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
     this.routes = routeTable({
       version: partitioner.version,
-      shards: owners.map((members) => ({ epoch: 1, leader: undefined, members })),
+      ranged: isRanged(partitioner),
+      shards: shards.map(({ owners, range }) => ({
+        epoch: 1,
+        leader: undefined,
+        members: owners,
+        range,
+      })),
       addresses: new Map(),
     })
     this.router = createRouter({
@@ -91,6 +100,7 @@ export class Store {
       random: host.random.fork(`kv/${name}`),
       exchange: this.#exchange(),
       routes: this.routes,
+      shardOf: (key) => partitioner.shardOf(key),
       refresh: () => {
         this.#believeReplicas()
         this.#onRefresh()
@@ -132,6 +142,7 @@ export class Store {
     })
     this.#shards.set(shard, served)
     this.#believe(shard, replica.consensus().leader)
+    this.routes.learn(shard, machine.epoch, machine.range)
     served.onClose(
       replica.on('leadership', ({ leader, epoch }) => {
         this.#believe(shard, leader)
@@ -144,6 +155,7 @@ export class Store {
         this.events.emit('replicaFailed', { shard, error })
       }),
       machine.onApplied(() => {
+        this.routes.learn(shard, machine.epoch, machine.range)
         this.events.emit('applied', { shard, revision: machine.revision })
       }),
     )
@@ -165,13 +177,18 @@ export class Store {
     this.#shards.delete(shard)
   }
 
-  /** Sets who answers requests about the placement, and who is told that routes seem wrong. */
+  /**
+   * Sets who answers requests about the placement, who is told that routes seem wrong, and who is
+   * asked for something newer before the map is told to others.
+   */
   manage(
     onAdmin: (payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array>,
     onRefresh: () => void = () => {},
+    onMap: () => Promise<void> = () => Promise.resolve(),
   ): void {
     this.#onAdmin = onAdmin
     this.#onRefresh = onRefresh
+    this.#onMap = onMap
   }
 
   /** Takes over a newer map, and with it the hosts that there are. */
@@ -220,7 +237,8 @@ export class Store {
       hosts: this.#hosts,
       reports: reports.filter((report) => report !== undefined),
       replicas: this.partitioner.replicas,
-      owners: this.routes.all.map(({ members }) => members),
+      shards: this.routes.all,
+      ranged: this.routes.ranged,
       group: (shard) => this.group(shard),
     })
   }
@@ -238,8 +256,14 @@ export class Store {
 
   /** The map as this host knows it. */
   map(): ClusterMap {
-    const shards = this.routes.all.map(({ epoch, leader, members }) => ({ epoch, leader, members }))
-    return { version: this.routes.version, shards, addresses: this.#addresses }
+    const { version, ranged, all } = this.routes
+    const shards = all.map(({ epoch, leader, members, range }) => ({
+      epoch,
+      leader,
+      members,
+      range,
+    }))
+    return { version, ranged, shards, addresses: this.#addresses }
   }
 
   /** Ends everything but the replicas' groups. */
@@ -265,7 +289,7 @@ export class Store {
       case 'barrier':
         return this.#served(request.shard).barrier(request.epoch, timeoutMs, respond)
       case 'map':
-        return void this.#learnAddresses().then(
+        return void Promise.all([this.#learnAddresses(), this.#onMap()]).then(
           () => respond(this.#ok(encodeMap(this.map()))),
           (error: unknown) => respond(errorReply(this.routes.version, error)),
         )
@@ -413,7 +437,28 @@ function refuseAdmin(): Promise<Uint8Array> {
   return Promise.reject(new QuorateError('NOT_SUPPORTED', 'the store has no administration yet'))
 }
 
-/** The hosts that should hold each shard. */
-export function ownersOf(partitioner: Partitioner): readonly (readonly NodeId[])[] {
-  return Array.from({ length: partitioner.shards }, (_, shard) => partitioner.owners(shard))
+/** A shard as a partitioner has it. */
+export interface PlacedShard {
+  /** The hosts that should hold it; none where there is no shard of that number. */
+  readonly owners: readonly NodeId[]
+  /** The keys in it, where shards are sorted ranges. */
+  readonly range?: KeyRange | undefined
 }
+
+/** The shards of a partitioner, by number. */
+export function shardsOf(partitioner: Partitioner): readonly PlacedShard[] {
+  if (!isRanged(partitioner)) {
+    return Array.from({ length: partitioner.shards }, (_, shard) => ({
+      owners: partitioner.owners(shard),
+    }))
+  }
+  const shards: PlacedShard[] = []
+  for (const { shard, start, end, owners } of partitioner.ranges) {
+    while (shards.length <= shard) shards.push({ owners: [] })
+    const range = rangeOfBytes({ start, end: end ?? NO_BYTES })
+    shards[shard] = { owners, range }
+  }
+  return shards
+}
+
+const NO_BYTES = new Uint8Array(0)
