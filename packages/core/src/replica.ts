@@ -68,6 +68,6 @@ export interface Replica extends Closeable, EventSource<ReplicaEvents> {
    * @throws QuorateError `NOT_LEADER`, `INVALID_ARGUMENT`, `TIMEOUT`
    */
   transferLeadership(to?: NodeId, options?: CallOptions): Promise<void>
-  /** Takes a snapshot now and compacts the log; resolves with its index. */
+  /** Takes a snapshot now and compacts the log; resolves with its index once a crash no longer undoes it. */
   takeSnapshot(options?: AbortOptions): Promise<LogIndex>
 }

@@ -227,7 +227,10 @@ export class RunningReplica
 
   async takeSnapshot(options: AbortOptions = {}): Promise<LogIndex> {
     this.#checkOpen()
-    return this.#taker.take(options)
+    const index = await this.#taker.take(options)
+    // A snapshot counts from when the log names it: until then a crash takes it back.
+    await this.#storage.durable(options)
+    return index
   }
 
   canLead(): boolean {
@@ -583,7 +586,7 @@ export class RunningReplica
     ticker.remove(this)
     meters.replicas.add(-1)
     if (this.#role === 'leader') meters.leading.add(-1)
-    this.#storage.close()
+    this.#storage.close(cause)
     this.#gates = []
     this.#proposals?.rejectAll(unknownOutcome(cause), cause)
     this.#barriers?.rejectAll(cause)

@@ -1,7 +1,7 @@
 // The writes of one replica: in order, reported as one input for all that became durable at once,
 // held and written again when the disk was full, and ended for good by any other failure.
-import type { Clock, LogStorage, Timer, WriteBatch } from '@quorate/core'
-import { assert, isQuorateError, QuorateError } from '@quorate/core'
+import type { AbortOptions, Clock, LogStorage, Timer, WriteBatch } from '@quorate/core'
+import { abortError, assert, isQuorateError, offAbort, onAbort, QuorateError } from '@quorate/core'
 
 const FULL_RETRY_MS = 1_000
 
@@ -13,6 +13,12 @@ export interface StorageLaneHandlers {
   onFull(full: boolean): void
   /** A write failed; nothing more will be durable. */
   onFailed(error: QuorateError): void
+}
+
+/** Somebody who waits for what had been handed over. */
+interface Waiter {
+  readonly seq: number
+  settle(error?: QuorateError): void
 }
 
 /** One replica's writes. */
@@ -34,6 +40,7 @@ export class StorageLane {
   /** The first batch that the full disk refused. */
   #refusedSeq = 0
   #retry: Timer | undefined
+  readonly #waiters = new Set<Waiter>()
 
   /** A lane on which nothing has been written. */
   constructor(log: Pick<LogStorage, 'write'>, clock: Clock, handlers: StorageLaneHandlers) {
@@ -51,10 +58,33 @@ export class StorageLane {
     if (this.#retry === undefined && !this.#closed) this.#submit(batch)
   }
 
-  /** Stops reporting. */
-  close(): void {
+  /** Resolves once everything handed over so far is durable, and rejects where it may never be. */
+  durable({ signal }: AbortOptions = {}): Promise<void> {
+    const seq = this.lastSeq
+    if (this.durableSeq >= seq) return Promise.resolve()
+    if (this.#closed) return Promise.reject(new QuorateError('CLOSED', 'the replica is closed'))
+    if (signal?.aborted === true) return Promise.reject(abortError(signal, 'the write'))
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        seq,
+        settle: (error) => {
+          this.#waiters.delete(waiter)
+          if (signal !== undefined) offAbort(signal, aborted)
+          if (error === undefined) resolve()
+          else reject(error)
+        },
+      }
+      const aborted = (): void => waiter.settle(abortError(signal as AbortSignal, 'the write'))
+      if (signal !== undefined) onAbort(signal, aborted)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  /** Stops reporting; those that wait end with `cause`. */
+  close(cause: QuorateError = new QuorateError('CLOSED', 'the replica is closed')): void {
     this.#closed = true
     this.#retry?.cancel()
+    for (const waiter of this.#waiters) waiter.settle(cause)
   }
 
   #submit(batch: WriteBatch): void {
@@ -82,6 +112,7 @@ export class StorageLane {
     if (this.#closed || this.durableSeq === this.#writtenSeq) return
     this.durableSeq = this.#writtenSeq
     this.#handlers.onDurable(this.durableSeq)
+    for (const waiter of this.#waiters) if (waiter.seq <= this.durableSeq) waiter.settle()
   }
 
   #onError(error: unknown, seq: number, attempt: number): void {

@@ -412,6 +412,46 @@ describe('the state machine', () => {
     ])
     expect(await replica.takeSnapshot()).toBe(6)
   })
+
+  it('counts once the log names it, and whoever asked for it waits so long', async () => {
+    const { clock, storage, replica, core } = await setUp()
+    commitAtOnce(core)
+    const write = replica.propose(encodeUtf8('1'))
+    await clock.settle()
+    await write
+    core.on('snapshotTaken', ({ snapshot }) => ({ persist: batch(1, { snapshot }) }))
+    storage.auto = false
+    let taken: number | undefined
+    const taking = replica.takeSnapshot().then((index) => (taken = index))
+    await clock.settle()
+    expect(storage.snapshots.size).toBe(1)
+    expect(storage.writes.map(({ batch: { snapshot } }) => snapshot?.index)).toEqual([1])
+    expect(taken).toBeUndefined()
+    storage.writes[0]?.resolve()
+    await taking
+    expect(taken).toBe(1)
+  })
+
+  it('is given up with the replica, or by whoever asked for it', async () => {
+    const { clock, storage, replica, core } = await setUp()
+    commitAtOnce(core)
+    const write = replica.propose(encodeUtf8('1'))
+    await clock.settle()
+    await write
+    core.on('snapshotTaken', ({ snapshot }) => ({ persist: batch(1, { snapshot }) }))
+    storage.auto = false
+    const giveUp = new AbortController()
+    const given = expectRejection(replica.takeSnapshot({ signal: giveUp.signal }), {
+      code: 'ABORTED',
+    })
+    await clock.settle()
+    giveUp.abort()
+    await given
+    const failed = expectRejection(replica.takeSnapshot(), { code: 'STORAGE_FAILED' })
+    await clock.settle()
+    storage.writes[0]?.reject(new Error('no more'))
+    await failed
+  })
 })
 
 describe('entries that left memory', () => {
