@@ -52,7 +52,7 @@ async function rate(size: number, batch: () => Promise<void> | void): Promise<nu
 const RECORD_BYTES = 48 + 32 + PAYLOAD.length
 const SEGMENT_BYTES = 32 * 2 ** 20
 const ZEROS = new Uint8Array(2 ** 20)
-/** How many batches a host hands in before the first is durable. */
+/** How many batches are under way at most: one is synced, one waits, one is made. */
 const DEPTH = 3
 
 /** A file filled with zeros, durable. */
@@ -91,29 +91,67 @@ async function bareLoop(size: number, segments: boolean): Promise<number> {
 const bare = (size: number): Promise<number> => bareLoop(size, false)
 const bareSegments = (size: number): Promise<number> => bareLoop(size, true)
 
-async function withLog(run: (log: LogStorage) => Promise<number>): Promise<number> {
+async function withLog(
+  run: (log: LogStorage) => Promise<number>,
+  synced: (writes: number) => void = () => {},
+): Promise<number> {
+  const histogram = (name: string) => ({
+    record(value: number) {
+      if (name === 'quorate_storage_sync_writes' && value > 0) synced(value)
+    },
+  })
   const storage = fsStorage(temporary())
-  await storage.open(context)
+  await storage.open({ ...context, metrics: { ...noMetrics, histogram } })
   const result = await run(storage.group('g', algorithm))
   await storage.close()
   return result
 }
 
-/** Atomic writes of `size` entries, a few of them under way, as a core that is busy hands them in. */
-function quorate(size: number): Promise<number> {
-  return withLog(async (log) => {
-    let index = 0
-    let seq = 0
-    const write = (): Promise<void> => {
-      const append: Entry[] = []
-      for (let count = 0; count < size; count++) {
-        append.push({ index: ++index, epoch: 1, kind: 'command', payload: PAYLOAD })
-      }
-      return log.write({ seq: ++seq, append })
+/** Makes atomic writes of `size` entries. */
+function writerOf(log: LogStorage, size: number): () => Promise<void> {
+  let index = 0
+  let seq = 0
+  return () => {
+    const append: Entry[] = []
+    for (let count = 0; count < size; count++) {
+      append.push({ index: ++index, epoch: 1, kind: 'command', payload: PAYLOAD })
     }
-    const loops = Array.from({ length: DEPTH }, () => rate(size, write))
-    return (await Promise.all(loops)).reduce((sum, perSecond) => sum + perSecond, 0)
+    return log.write({ seq: ++seq, append })
+  }
+}
+
+/** How many entries one sync carried when `quorate` ran last, on average. */
+let perSync = 0
+
+/** Writes of `size` entries, one a turn and a few of them under way, as a busy core hands them in. */
+async function quorate(size: number): Promise<number> {
+  let [syncs, writes] = [0, 0]
+  const run = async (log: LogStorage): Promise<number> => {
+    const write = writerOf(log, size)
+    const underWay: Promise<void>[] = []
+    const result = await rate(size, async () => {
+      underWay.push(write())
+      await new Promise((resolve) => setImmediate(resolve))
+      if (underWay.length >= DEPTH) await underWay.shift()
+    })
+    await Promise.all(underWay)
+    return result
+  }
+  const result = await withLog(run, (count) => {
+    syncs++
+    writes += count
   })
+  perSync = (writes * size) / Math.max(1, syncs)
+  return result
+}
+
+/** The bare loops with the batches that one sync of the log carried just before. */
+const bareAlike = (): Promise<number> => bareLoop(Math.max(1, Math.round(perSync)), false)
+const bareSegmentsAlike = (): Promise<number> => bareLoop(Math.max(1, Math.round(perSync)), true)
+
+/** One write of `size` entries at a time: what it costs to hand it to the other thread and back shows. */
+function quorateAlone(size: number): Promise<number> {
+  return withLog((log) => rate(size, writerOf(log, size)))
 }
 
 /** One atomic write for each entry, handed in at once, and then waits for all of them. */
@@ -199,26 +237,40 @@ async function recovery(): Promise<{
   return { bytes, seconds, entries: index }
 }
 
-const runners = { bare, bareSegments, quorate, quorateApart, level, lmdb }
+const runners = {
+  bare,
+  bareSegments,
+  quorate,
+  bareAlike,
+  bareSegmentsAlike,
+  quorateAlone,
+  quorateApart,
+  level,
+  lmdb,
+}
 const results: Record<string, unknown>[] = []
 try {
   for (const size of BATCHES) {
     const rates: Record<string, number[]> = Object.fromEntries(
       Object.keys(runners).map((name) => [name, []]),
     )
+    const carried: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
       // In turn within each round, so that a noisy minute hits all of them.
       for (const [name, run] of Object.entries(runners)) rates[name]?.push(await run(size))
+      carried.push(perSync)
     }
     const perSecond = Object.fromEntries(
       Object.entries(rates).map(([name, values]) => [name, round(median(values))]),
     )
-    const share = round((perSecond['quorate'] ?? 0) / (perSecond['bare'] ?? 1))
-    const shareOfSegments = round((perSecond['quorate'] ?? 0) / (perSecond['bareSegments'] ?? 1))
-    results.push({ batch: size, recordsPerSecond: perSecond, share, shareOfSegments })
+    const shareOf = (name: string): number =>
+      round(median((rates['quorate'] ?? []).map((rate, at) => rate / (rates[name]?.[at] ?? 1))))
+    const entriesPerSync = round(median(carried))
+    const shares = { bare: shareOf('bareAlike'), segments: shareOf('bareSegmentsAlike') }
+    results.push({ batch: size, recordsPerSecond: perSecond, entriesPerSync, shares })
     console.log(
-      `batch ${size}: ${JSON.stringify(perSecond)}: ${share} of the bare loop, ` +
-        `${shareOfSegments} of one that fills its segments`,
+      `batch ${size}: ${JSON.stringify(perSecond)}: with ${entriesPerSync} entries a sync ` +
+        `${shares.bare} of the bare loop, ${shares.segments} of one that fills its segments`,
     )
   }
   const recovered = await recovery()

@@ -240,8 +240,10 @@ export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
 }
 
 function setUint53(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % SPLIT, true)
-  view.setUint32(at + 4, Math.floor(value / SPLIT), true)
+  // The remainder of a division of doubles is slow; nearly every value is below the split.
+  const high = value < SPLIT ? 0 : Math.floor(value / SPLIT)
+  view.setUint32(at, value - high * SPLIT, true)
+  view.setUint32(at + 4, high, true)
 }
 
 function getUint53(view: DataView, at: number): number | undefined {

@@ -56,9 +56,49 @@ export interface FsLogHome {
   readonly snapshotReplaced: (image: GroupImage) => void
 }
 
-interface Pending extends JournalWrite {
+/** What a write under way asks of its log; one for all writes, because there are many. */
+interface PendingHome {
+  records(pending: Pending): RecordDraft[]
+  apply(pending: Pending, position: number, records: readonly RecordDraft[]): void
+  refuse(pending: Pending, error: QuorateError): void
+}
+
+/** A write under way. */
+class Pending implements JournalWrite {
   readonly batch: WriteBatch
   readonly retained: LogIndex
+  readonly hardState: boolean
+  readonly resolve: () => void
+  readonly #home: PendingHome
+  readonly #reject: (error: QuorateError) => void
+
+  constructor(
+    home: PendingHome,
+    batch: WriteBatch,
+    retained: LogIndex,
+    resolve: () => void,
+    reject: (error: QuorateError) => void,
+  ) {
+    this.#home = home
+    this.batch = batch
+    this.retained = retained
+    this.hardState = batch.hardState !== undefined
+    this.resolve = resolve
+    this.#reject = reject
+  }
+
+  records(): RecordDraft[] {
+    return this.#home.records(this)
+  }
+
+  apply(position: number, records: readonly RecordDraft[]): void {
+    this.#home.apply(this, position, records)
+  }
+
+  reject(error: QuorateError): void {
+    this.#home.refuse(this, error)
+    this.#reject(error)
+  }
 }
 
 /** One group's log. */
@@ -71,6 +111,11 @@ export class FsLog implements LogStorage {
   /** Writes that are not durable yet, oldest first. */
   #pending: Pending[] = []
   #loaded = false
+  readonly #pendingHome: PendingHome = {
+    records: ({ batch, retained }) => this.#records(batch, retained),
+    apply: (pending, position, records) => this.#apply(pending, position, records),
+    refuse: (pending, error) => this.#refuse(pending, error),
+  }
   #closed = false
   #writesSnapshot = false
   #nextSeq = 1
@@ -149,28 +194,15 @@ export class FsLog implements LogStorage {
           `batch ${this.#refusedSeq} was refused and must be written first`,
         )
       }
-      assert(
-        batch.seq === this.#nextSeq,
-        () => `batch ${this.#nextSeq} comes next, not ${batch.seq}`,
-      )
+      if (batch.seq !== this.#nextSeq)
+        assert(false, () => `batch ${this.#nextSeq} comes next, not ${batch.seq}`)
       const view = viewAfter(this.#view, batch)
       checkFrameSize(batchBytes(batch))
       this.#assertSnapshot(batch.snapshot)
       this.#refusedSeq = undefined
       this.#nextSeq++
       this.#view = view
-      const pending: Pending = {
-        batch,
-        retained: view.retained,
-        hardState: batch.hardState !== undefined,
-        records: () => this.#records(batch, view.retained),
-        apply: (position, records) => this.#apply(pending, position, records),
-        resolve,
-        reject: (error) => {
-          this.#refuse(pending, error)
-          reject(error)
-        },
-      }
+      const pending = new Pending(this.#pendingHome, batch, view.retained, resolve, reject)
       this.#pending.push(pending)
       this.#home.journal.submit(pending)
     })

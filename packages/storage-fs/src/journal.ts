@@ -31,14 +31,14 @@ import { encodeSegmentHeader } from './segment-header.ts'
 /** One atomic write, from its arrival until it is answered. */
 export interface JournalWrite {
   /** Makes its records; called once, when there is room for them. */
-  readonly records: () => readonly RecordDraft[]
+  records(): readonly RecordDraft[]
   /** Applies it to the groups. `position` is where its frame stands. */
-  readonly apply: (position: number, records: readonly RecordDraft[]) => void
+  apply(position: number, records: readonly RecordDraft[]): void
   /** Whether it holds a hard state, which goes to a second place before the answer. */
   readonly hardState: boolean
-  readonly resolve: () => void
+  resolve(): void
   /** It was not written, and nothing of it ever will be, where the code is `NO_SPACE`. */
-  readonly reject: (error: QuorateError) => void
+  reject(error: QuorateError): void
 }
 
 interface Encoded {
@@ -442,7 +442,7 @@ export class Journal {
     this.#inFlight = []
     this.#queue = []
     this.#drafts = undefined
-    for (const { reject } of refused) reject(error)
+    for (const write of refused) write.reject(error)
   }
 
   #onDurable(count: number, bytes: number, syncMs: number): void {
@@ -459,7 +459,7 @@ export class Journal {
   #answer(writes: readonly JournalWrite[]): void {
     const waits = this.#unanswered.length > 0 || writes.some(({ hardState }) => hardState)
     if (!waits) {
-      for (const { resolve } of writes) resolve()
+      for (const write of writes) write.resolve()
       return this.#settleIdle()
     }
     this.#unanswered.push(...writes)
@@ -482,9 +482,9 @@ export class Journal {
     this.#meta.write(this.durable).then(
       () => {
         if (this.#failure !== undefined) return
-        for (const { resolve } of this.#unanswered.splice(0, count)) resolve()
+        for (const write of this.#unanswered.splice(0, count)) write.resolve()
         if (this.#unanswered.some(({ hardState }) => hardState)) return this.#writeMeta()
-        for (const { resolve } of this.#unanswered.splice(0)) resolve()
+        for (const write of this.#unanswered.splice(0)) write.resolve()
         this.#settleIdle()
         if (this.idle && this.#collectWhenIdle) this.#exclusively(() => this.#collectOnce())
       },
@@ -563,7 +563,7 @@ export class Journal {
     this.#unanswered = []
     this.#inFlight = []
     this.#queue = []
-    for (const { reject } of lost) reject(failure)
+    for (const write of lost) write.reject(failure)
     for (const resolve of this.#whenIdle.splice(0)) resolve()
     this.#context.events.failed(failure)
   }

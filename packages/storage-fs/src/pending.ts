@@ -64,12 +64,11 @@ export function viewAfter(view: LogView, batch: WriteBatch): LogView {
     first = compactTo + 1
     last = Math.max(last, compactTo)
   }
-  append.forEach((entry, at) => {
-    assert(
-      entry.index === last + 1 + at,
-      () => `entry ${entry.index} follows ${last + at} without a gap`,
-    )
-  })
+  for (let at = 0; at < append.length; at++) {
+    const { index } = append[at] as Entry
+    if (index !== last + 1 + at)
+      assert(false, () => `entry ${index} follows ${last + at} without a gap`)
+  }
   return { first, retained, last: last + append.length, snapshot, previous }
 }
 
