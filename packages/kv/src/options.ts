@@ -1,6 +1,6 @@
-// Options that nobody knows are refused by name: a misspelt one would otherwise leave a store
-// with the default, and nobody would notice.
-import { QuorateError } from '@quorate/core'
+// Names of options as a table that the compiler holds to be complete: an option that is added to a
+// type and not to its table does not compile.
+import { rejectUnknownOptions } from '@quorate/core'
 
 /** Every name that options of a type may have. */
 export type OptionNames<Options> = Readonly<Record<keyof Options, true>>
@@ -16,11 +16,5 @@ export function checkOptionNames<Options extends object>(
   given: Options,
   known: OptionNames<Options>,
 ): void {
-  if (typeof given !== 'object' || given === null) {
-    throw new TypeError(`the options of ${of} are an object`)
-  }
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(known, name)) continue
-    throw new QuorateError('INVALID_OPTIONS', `unknown option "${name}" of ${of}`)
-  }
+  rejectUnknownOptions(given, Object.keys(known), of)
 }

@@ -98,6 +98,10 @@ describe('a replaced disk', () => {
       await expect(kv.get('k', { timeoutMs: 1_500 })).rejects.toMatchObject({ code: 'TIMEOUT' })
       await cluster.start('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
+      // Before it has been brought up it cannot stand in for anybody.
+      while ((await kv.get('k', { consistency: 'local' })) === undefined) {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
       await cluster.kill('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
     } finally {

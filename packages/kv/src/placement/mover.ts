@@ -107,7 +107,7 @@ export class Mover {
       const dead = this.#dead(map.machine.placement)
       this.#measure(map.machine.placement)
       this.#handOver(map.machine.placement)
-      await this.#carryOut(map.machine.placement)
+      await this.#carryOut(map.machine.placement, dead)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
       await this.#spreadLeaders(map.machine.placement)
     } catch (error) {
@@ -139,12 +139,12 @@ export class Mover {
     this.#gauges.underReplicated.set(short.length)
   }
 
-  async #carryOut(placement: Placement): Promise<void> {
+  async #carryOut(placement: Placement, dead: ReadonlySet<NodeId>): Promise<void> {
     await Promise.all(
       placement.shards.map(async ({ move }, shard) => {
         if (move === undefined) return
         try {
-          await this.#step(shard, move)
+          await this.#step(shard, move, dead)
         } catch (error) {
           this.#context.store.host.logger.debug({ shard, error }, 'a move waits')
         }
@@ -180,14 +180,14 @@ export class Mover {
   }
 
   /** Takes a move as far as it goes now: learner, caught up, swapped, completed. */
-  async #step(shard: ShardId, move: ShardMove): Promise<void> {
+  async #step(shard: ShardId, move: ShardMove, dead: ReadonlySet<NodeId>): Promise<void> {
     const { keeper, options } = this.#context
     const group = await this.#group(shard)
     const { membership, behind } = group
     if (!group.settled) return
     const { voters, learners, version } = membership
     const missing = move.to.filter((id) => !voters.includes(id))
-    if (missing.length > 0 && (await this.#givenUp(shard, move, group))) return
+    if (missing.length > 0 && (await this.#givenUp(shard, move, group, dead))) return
     await Promise.all(
       missing.map((id) => keeper.ask(id, { op: 'prepare', shard }, STEP_TIMEOUT_MS)),
     )
@@ -216,11 +216,19 @@ export class Mover {
     await this.#change({ type: 'complete', shard, move: move.id })
   }
 
-  /** Gives a repair up where the host that had failed is back before anything was swapped. */
-  async #givenUp(shard: ShardId, move: ShardMove, group: GroupView): Promise<boolean> {
-    if (move.dead === undefined || !this.#reachable(move.dead)) return false
+  /**
+   * Gives a move up before anything was swapped: a repair where the host that had failed is back, and
+   * any move whose new host has failed.
+   */
+  async #givenUp(
+    shard: ShardId,
+    move: ShardMove,
+    group: GroupView,
+    dead: ReadonlySet<NodeId>,
+  ): Promise<boolean> {
     const { voters, learners, version } = group.membership
-    if (!voters.includes(move.dead)) return false
+    const back = move.dead !== undefined && voters.includes(move.dead) && this.#reachable(move.dead)
+    if (!back && !move.to.some((id) => !voters.includes(id) && dead.has(id))) return false
     const kept = learners.filter((id) => !move.to.includes(id))
     if (kept.length < learners.length) {
       await this.#onShard(shard, { op: 'membership', shard, voters, learners: kept, version })

@@ -92,6 +92,7 @@ class Cluster implements TestCluster {
       transport: this.network.transport() as Transport,
       storage: memoryStorage({ disk, fault: () => this.#options.fault?.(id) }),
       random: createRandom(seed).fork(`${id}/${this.#starts++}`),
+      rejoin: own.rejoin,
     })
     for (const other of [...this.ids, ...(this.#options.spare ?? [])]) {
       if (other !== id) host.setPeer(other, `memory:${other}`)
