@@ -116,6 +116,21 @@ export class GroupImage {
     table.place(index, position, size, kind)
   }
 
+  /** Entries that exist and are lost; those after the last one are added. */
+  lose(first: LogIndex, last: LogIndex, epoch: Epoch, position: number): void {
+    const { table, epochs } = this
+    for (let index = Math.max(first, table.first); index <= last; index++) {
+      if (index > table.last) {
+        table.push(position, 0, 0)
+        epochs.push(index, epoch)
+      } else if (table.isMissing(index)) {
+        epochs.put(index, epoch)
+        table.place(index, position, 0, 0)
+      }
+      table.markFaulty(index)
+    }
+  }
+
   /** Replaces the hard state. */
   setHardState(bytes: Uint8Array | undefined, position: number): void {
     this.hardState = bytes

@@ -46,6 +46,21 @@ export function encodeGroupState(state: GroupState): Uint8Array {
   return writer.finish()
 }
 
+/** The payload of a record of lost entries: the last of them. */
+export function encodeLost(last: LogIndex): Uint8Array {
+  const writer = new ByteWriter()
+  writer.varint(last)
+  return writer.finish()
+}
+
+/** The last index that a record of lost entries speaks of; `MALFORMED` where it holds none. */
+export function decodeLost(payload: Uint8Array): LogIndex {
+  const reader = new ByteReader(payload)
+  const last = reader.varint()
+  reader.end()
+  return last
+}
+
 /** The state that a payload holds; `MALFORMED` where it holds none. */
 export function decodeGroupState(payload: Uint8Array): GroupState {
   const reader = new ByteReader(payload)

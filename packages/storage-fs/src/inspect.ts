@@ -199,7 +199,7 @@ export interface DumpedRecord {
   readonly segment: number
   /** The number of its frame. */
   readonly lsn: number
-  /** `state`, `drop`, `entry`, `hard-state`, `truncate`, `snapshot`, `compact`, `copy`, or a number. */
+  /** `state`, `drop`, `entry`, `hard-state`, `truncate`, `snapshot`, `compact`, `copy`, `lost`, or a number. */
   readonly type: string
   /** The number of its group. */
   readonly group: number
@@ -223,6 +223,7 @@ const TYPES = [
   'snapshot',
   'compact',
   'copy',
+  'lost',
 ]
 
 /** Tells every valid record of a store that nobody uses, in the order of the log. */

@@ -43,6 +43,9 @@ export const TYPE_COMPACT = 7
 /** An entry moved from an older segment. */
 export const TYPE_COPY = 8
 
+/** Entries up to an index exist and are lost. */
+export const TYPE_LOST = 9
+
 /** A record that a reader may skip when it does not know the type. */
 export const RECORD_OPTIONAL = 1
 

@@ -5,7 +5,7 @@ import type { RecordView } from './frame.ts'
 import { payloadIsSound, payloadOf } from './frame.ts'
 import { GroupImage } from './group-image.ts'
 import type { DamagedPart } from './group-image.ts'
-import { decodeGroupState } from './group-state.ts'
+import { decodeGroupState, decodeLost } from './group-state.ts'
 import {
   RECORD_OPTIONAL,
   TYPE_COMPACT,
@@ -13,6 +13,7 @@ import {
   TYPE_DROP,
   TYPE_ENTRY,
   TYPE_HARD_STATE,
+  TYPE_LOST,
   TYPE_SNAPSHOT,
   TYPE_STATE,
   TYPE_TRUNCATE,
@@ -90,6 +91,11 @@ export function applyRecord(
       return image.setSnapshot(
         parsed(position, () => decode(snapshotMetaCodec, payloadOf(bytes, record))),
       )
+    case TYPE_LOST: {
+      const last = parsed(position, () => decodeLost(payloadOf(bytes, record)))
+      if (last > image.last) throw damaged(position, `lost entries end after ${image.last}`)
+      return image.lose(index, last, epoch, position)
+    }
     case TYPE_COMPACT:
       return image.compact(index, epoch)
     default:

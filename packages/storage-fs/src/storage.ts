@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { ClusterId, NodeId } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
 import type { FsStorage } from './fs-storage.ts'
 import { createFsStorage } from './fs-storage.ts'
@@ -10,6 +11,8 @@ import type { DumpedRecord, RepairReport, StoreReport } from './inspect.ts'
 import { dumpStoreOn, repairStoreOn, verifyStoreOn } from './inspect.ts'
 import { LOCK_FILE } from './layout.ts'
 import { nodeFs } from './node-fs.ts'
+import type { SalvageReport } from './salvage.ts'
+import { salvageStoreOn } from './salvage.ts'
 import type { FsStorageOptions } from './options.ts'
 import { workerPipe } from './worker-pipe.ts'
 
@@ -57,6 +60,29 @@ export function repairStore(
   options: { readonly truncateAt: number },
 ): Promise<RepairReport> {
   return withLock(directory, (path) => repairStoreOn(nodeFs, path, options.truncateAt))
+}
+
+/**
+ * Makes a store that opens out of a damaged one. Everything that can be vouched for is written anew;
+ * entries that are known to be lost are told as faulty from then on, so the storage has to be opened
+ * with `onDamage: 'repair'`, by an algorithm that gets them from other hosts. The log as it was is
+ * kept. A last resort, like a cut: where {@link SalvagedGroup.uncertain} is set and there are other
+ * hosts, rebuild this one from them instead.
+ *
+ * @param options - `dryRun`: only tell what would be kept and lost; `cluster`, `host`: whose data it
+ * is, needed only where no segment's header can be read
+ * @throws QuorateError `STORAGE_LOCKED` where a process uses it, `INVALID_ARGUMENT` where there is
+ * none, `STORAGE_CORRUPT` where not enough is left
+ */
+export function salvageStore(
+  directory: string,
+  options: {
+    readonly dryRun: boolean
+    readonly cluster?: ClusterId | undefined
+    readonly host?: NodeId | undefined
+  },
+): Promise<SalvageReport> {
+  return withLock(directory, (path) => salvageStoreOn(nodeFs, path, options))
 }
 
 async function withLock<T>(directory: string, body: (path: string) => T): Promise<T> {

@@ -1,6 +1,7 @@
 // store: looks into the data of a host that does not run, and cuts it where somebody has decided to.
 import type { Command } from 'commander'
-import { dumpStore, repairStore, verifyStore } from '@quorate/storage-fs'
+import { dumpStore, repairStore, salvageStore, verifyStore } from '@quorate/storage-fs'
+import type { SalvageReport } from '@quorate/storage-fs'
 import { CommandEnd } from '../output/exit-codes.ts'
 import type { OutputOptions } from '../output/report.ts'
 import { printResult } from '../output/report.ts'
@@ -22,20 +23,28 @@ export function addStore(program: Command): void {
       dumpStore(directory, (record) => void process.stdout.write(`${JSON.stringify(record)}\n`)),
     )
   withOutput(
-    store.command('repair').description('cut the log at a position; the files stay, renamed'),
+    store
+      .command('repair')
+      .description(
+        'write anew what can be vouched for, or cut the log; the old files stay, renamed',
+      ),
   )
     .argument('<directory>', "the host's data")
-    .requiredOption(
+    .option(
       '--truncate-at <position>',
-      'a position that verify has named',
+      'cut the log at a position that verify has named, instead',
       integer(0, Number.MAX_SAFE_INTEGER),
     )
-    .option('--yes', 'do it; without it only what is there is shown')
+    .option('--cluster <id>', "whose data it is, where no segment's header can be read")
+    .option('--host <id>', 'the same of the host')
+    .option('--yes', 'do it; without it only what would be kept and lost is shown')
     .addHelpText(
       'after',
       `
-What stood at the position and after is lost to this host, a vote or an acknowledged write among it. Start
-it with "node --rejoin" afterwards, on an emptied directory, unless its group has no other copy.`,
+Entries that are lost are told to their group as faulty, which gets them from its other hosts; for that the
+storage has to be opened with onDamage: 'repair' (see src/choices.ts). Where a group is uncertain, a vote or
+an acknowledged write may be lost with nobody knowing, and after a cut it is: empty the directory and start
+the host with "node --rejoin" instead, unless its group has no other copy.`,
     )
     .action(repair)
 }
@@ -55,18 +64,43 @@ async function verify(directory: string, options: OutputOptions): Promise<void> 
     throw new CommandEnd('corrupt', 'the store is damaged')
 }
 
-async function repair(
-  directory: string,
-  options: OutputOptions & { truncateAt: number; yes?: true },
-): Promise<void> {
+interface RepairOptions extends OutputOptions {
+  truncateAt?: number
+  cluster?: string
+  host?: string
+  yes?: true
+}
+
+async function repair(directory: string, options: RepairOptions): Promise<void> {
+  if (options.truncateAt !== undefined) return cut(directory, options, options.truncateAt)
+  const { cluster, host, yes } = options
+  const report = await salvageStore(directory, { dryRun: yes !== true, cluster, host })
+  printResult(options, report, () => describeSalvage(report))
+  if (yes !== true) throw new CommandEnd('usage', 'nothing was changed; --yes does it')
+}
+
+function describeSalvage({ lost, groups, namelessGroups, kept }: SalvageReport): string {
+  const ranges = (faulty: SalvageReport['groups'][number]['faulty']): string =>
+    faulty.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(', ')
+  return [
+    ...lost.map(({ position, bytes }) => `lost at ${position}: ${bytes} bytes`),
+    ...groups.map(
+      ({ id, firstIndex, lastIndex, faulty, uncertain }) =>
+        `group ${id}: entries ${firstIndex} to ${lastIndex}` +
+        (faulty.length === 0 ? '' : `, lost: ${ranges(faulty)}`) +
+        (uncertain ? ', uncertain: more may be lost' : ''),
+    ),
+    ...(namelessGroups === 0 ? [] : [`${namelessGroups} groups of which too little is left`]),
+    ...(kept === undefined ? [] : [`the log as it was is kept in ${kept}`]),
+  ].join('\n')
+}
+
+async function cut(directory: string, options: RepairOptions, truncateAt: number): Promise<void> {
   if (options.yes !== true) {
     await verify(directory, options)
-    throw new CommandEnd(
-      'usage',
-      `nothing was changed; --yes cuts the log at ${options.truncateAt}`,
-    )
+    throw new CommandEnd('usage', `nothing was changed; --yes cuts the log at ${truncateAt}`)
   }
-  const report = await repairStore(directory, { truncateAt: options.truncateAt })
+  const report = await repairStore(directory, { truncateAt })
   printResult(
     options,
     report,
