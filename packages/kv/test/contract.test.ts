@@ -1,4 +1,5 @@
 // The contract of a store, run on raft over memory: embedded in a host, and through a client.
+import { rangeTable } from '@quorate/ring'
 import { kvContract } from './contract/contract.ts'
 import { testCluster } from './support/cluster.ts'
 
@@ -15,4 +16,10 @@ kvContract('a client, raft over memory', async () => {
   const cluster = await testCluster({ shards: 4 })
   const [store, other] = [await cluster.client(), await cluster.client(['client:c'])]
   return { store, other, close: () => cluster.close() }
+})
+
+kvContract('sorted ranges, raft over memory', async () => {
+  const partitioner = rangeTable({ members: ['a', 'b', 'c'], splits: ['case-3', 'case-6'] })
+  const cluster = await testCluster({ kv: { partitioner } })
+  return { store: cluster.kv('a'), other: await cluster.client(), close: () => cluster.close() }
 })
