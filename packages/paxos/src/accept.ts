@@ -83,7 +83,7 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
   takeDecided(r, m.decided)
   if (r.config !== config) return
   const whole = defined(r.repair, 'a repair under way')
-  const reached = repairEnd(whole)
+  const reached = Math.max(repairEnd(whole), r.decided)
   if (reached < m.syncTo) {
     r.out.send(from, {
       type: 'accepted',
@@ -95,7 +95,7 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
     })
     return
   }
-  comeIntoStep(r, whole)
+  comeIntoStep(r, whole, reached)
   advanceDecided(r, Math.min(m.decided, r.log.lastIndex))
   acknowledge(r, from, config, false)
 }
@@ -118,9 +118,15 @@ function takeDecided(r: PaxosState, decided: LogIndex): void {
   learn(r, entries.slice(0, count))
 }
 
-function comeIntoStep(r: PaxosState, repair: NonNullable<PaxosState['repair']>): void {
+/** What is decided here is in the leader's log too, even where the leader has not sent as much yet. */
+function comeIntoStep(
+  r: PaxosState,
+  repair: NonNullable<PaxosState['repair']>,
+  reached: LogIndex,
+): void {
   r.repair = undefined
-  replaceSuffix(r, repair.entries, repairEnd(repair))
+  const entries = repair.entries.filter(({ index }) => index > r.decided)
+  replaceSuffix(r, entries, reached)
   r.accepted = r.promised
   r.acceptedSeq = r.seq + 1
   r.out.hardStateChanged = true

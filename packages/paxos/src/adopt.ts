@@ -2,6 +2,7 @@
 // in its quorum, and the longest of those. Whatever an earlier ballot decided is in it.
 import type { Entry, LogIndex, NodeId } from '@quorate/core'
 import { assert } from '@quorate/core'
+import type { Ballot } from './ballot.ts'
 import { replaceSuffix } from './accept.ts'
 import { learn } from './learn.ts'
 import { lead } from './lead.ts'
@@ -24,7 +25,7 @@ function choose(r: PaxosState): void {
     best = standing
   }
   if (from === r.id) {
-    finish(r, [], r.log.lastIndex)
+    finish(r, [], r.log.lastIndex, own.accepted)
     return
   }
   const { accepted, length } = best
@@ -50,6 +51,7 @@ function pullNext(r: PaxosState): void {
     config: r.config,
     ballot: r.promised,
     first: adoption.next,
+    last: adoption.last,
   })
 }
 
@@ -100,18 +102,15 @@ export function adoptionSkips(r: PaxosState): void {
 }
 
 function complete(r: PaxosState): void {
-  const { entries, last } = r.adoption as NonNullable<PaxosState['adoption']>
-  finish(r, entries, last)
+  const { entries, last, accepted } = r.adoption as NonNullable<PaxosState['adoption']>
+  finish(r, entries, last, accepted)
 }
 
 /** One write takes the log and the ballot: torn apart they would claim what is not there. */
-function finish(r: PaxosState, entries: readonly Entry[], last: LogIndex): void {
+function finish(r: PaxosState, entries: readonly Entry[], last: LogIndex, accepted: Ballot): void {
   let decided = r.decided
-  let adopted = 0
   for (const standing of r.promises.values()) {
-    if (standing.blank) continue
-    if (standing.accepted > adopted) adopted = standing.accepted
-    if (standing.decided > decided) decided = standing.decided
+    if (!standing.blank && standing.decided > decided) decided = standing.decided
   }
   r.adoption = undefined
   replaceSuffix(r, entries, last)
@@ -119,5 +118,6 @@ function finish(r: PaxosState, entries: readonly Entry[], last: LogIndex): void 
   r.accepted = r.promised
   r.acceptedSeq = r.seq + 1
   r.out.hardStateChanged = true
-  lead(r, adopted, decided)
+  // Not the largest ballot promised: a promise that came after the choice may name one still larger.
+  lead(r, accepted, decided)
 }

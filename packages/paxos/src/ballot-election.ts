@@ -2,7 +2,7 @@
 // never whose log is longer: one voter that reaches a quorum is enough for the group to go on.
 import type { NodeId } from '@quorate/core'
 import type { Answer, Ask } from './messages.ts'
-import { startPull } from './learn.ts'
+import { startPull } from './pull.ts'
 import { takeOver } from './prepare.ts'
 import { prepareQuorum } from './quorums.ts'
 import { askSuccessors, successorAnswered } from './hand-over.ts'
@@ -11,9 +11,9 @@ import type { PaxosState } from './state.ts'
 // Replicas that lost their leader together act apart by up to this share of the election timeout.
 const RELUCTANCE = 0.2
 
-/** Whether it may lead: it votes, has its past, and its log can be read. */
+/** Whether it may lead: it votes, has its past, its log can be read, and what it has applied counts. */
 export function mayLead(r: PaxosState): boolean {
-  return r.isVoter && !r.blank && r.leftoverFrom === undefined
+  return r.isVoter && !r.blank && r.leftoverFrom === undefined && !r.refilling
 }
 
 /** Whether nobody else has a say. */

@@ -35,6 +35,7 @@ const KINDS = [
   'inspect',
   'inspected',
   'wake',
+  'refill',
 ] as const satisfies readonly PaxosMessage['type'][]
 
 /** How Paxos's messages are written. Entries' payloads are views into the bytes read. */
@@ -76,6 +77,8 @@ function writeBody(writer: ByteWriter, m: PaxosMessage): void {
       return writer.uint8(flags(m.gap, m.partial))
     case 'decide':
       return writer.varint(m.decided)
+    case 'refill':
+      return writer.varint(m.index)
     case 'heartbeat':
       writer.varint(m.round)
       writer.varint(m.decided)
@@ -91,7 +94,8 @@ function writeBody(writer: ByteWriter, m: PaxosMessage): void {
       writer.varint(m.decided)
       return writer.uint8(flags(m.happy, m.led))
     case 'pull':
-      return writer.varint(m.first)
+      writer.varint(m.first)
+      return writer.varint(m.last)
     case 'pulled':
       return writePulled(writer, m)
     case 'offer':
@@ -143,6 +147,8 @@ function readBody(
     }
     case 'decide':
       return { type, config, ballot, decided: reader.varint() }
+    case 'refill':
+      return { type, ...head, index: reader.varint() }
     case 'heartbeat': {
       const [round, decided, echo] = [reader.varint(), reader.varint(), reader.varint()]
       const bits = readFlags(reader, 2)
@@ -160,7 +166,7 @@ function readBody(
       return { type, ...head, round, priority, decided, happy, led }
     }
     case 'pull':
-      return { type, ...head, first: reader.varint() }
+      return { type, ...head, first: reader.varint(), last: reader.varint() }
     case 'pulled':
       return readPulled(reader, head)
     case 'offer': {

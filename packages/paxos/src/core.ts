@@ -27,6 +27,7 @@ import { settleInspections } from './quorum-read.ts'
 import { readBarrier, readsWakeAt, tickReads } from './read-barrier.ts'
 import { receive } from './receive.ts'
 import { changeMembership, tickChange } from './reconfigure.ts'
+import { refillWakeAt, requestSnapshot, tickRefill } from './refill.ts'
 import { entriesReadFor, resend } from './replicate.ts'
 import { snapshotFetchFailed, snapshotFetched, snapshotTaken } from './snapshot.ts'
 import type { PaxosState } from './state.ts'
@@ -149,7 +150,7 @@ function dispatch(r: PaxosState, input: Input<PaxosMessage>): void {
     case 'entriesRead':
       return entriesRead(r, input.id, input.entries)
     case 'requestSnapshot':
-      return r.out.reject(input.id, 'NOT_SUPPORTED', 'cannot be refilled on request', r.leader)
+      return requestSnapshot(r, input.id)
     case 'peerUnreachable':
       if (input.peer === r.leader) wakeFollower(r)
       return
@@ -168,6 +169,7 @@ function tick(r: PaxosState): void {
   if (r.reads.size > 0 || r.inspections.size > 0) tickReads(r)
   if (r.transfer !== undefined) expireTransfer(r)
   if (r.change !== undefined) tickChange(r)
+  if (r.refilling) tickRefill(r)
 }
 
 /**
@@ -247,5 +249,6 @@ function nextWake(r: PaxosState): number {
   if (r.reads.size > 0 || r.inspections.size > 0) at = Math.min(at, readsWakeAt(r))
   if (r.transfer !== undefined) at = Math.min(at, r.transfer.deadline)
   if (r.change !== undefined && r.change.stage === 'learn') at = Math.min(at, r.change.deadline)
+  if (r.refilling) at = Math.min(at, refillWakeAt(r))
   return at
 }

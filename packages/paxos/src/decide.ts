@@ -5,6 +5,7 @@ import type { Progress } from './progress.ts'
 import { acceptQuorum, reachedBy } from './quorums.ts'
 import { syncDecided } from './read-barrier.ts'
 import { activate } from './reconfigure.ts'
+import { refilled } from './refill.ts'
 import type { PaxosState } from './state.ts'
 
 /** Decides what a quorum has accepted in this very ballot, durably, this leader included only as far as its own disk is. */
@@ -50,7 +51,7 @@ export function advanceDecided(r: PaxosState, index: LogIndex): void {
  */
 export function handOut(r: PaxosState): void {
   const last = Math.min(r.decided, r.log.stableIndex)
-  if (r.applying >= last || r.applyReading !== 0 || r.out.applies) return
+  if (r.applying >= last || r.applyReading !== 0 || r.out.applies || r.refilling) return
   if (r.applyInflight.count > 0 && r.applyInflight.bytes >= r.limits.applyBytesMax) return
   const first = r.applying + 1
   const bytesMax = Math.max(1, r.limits.applyBytesMax - r.applyInflight.bytes)
@@ -92,4 +93,5 @@ export function handleApplied(r: PaxosState, index: LogIndex): void {
   assert(index <= r.applying, 'only what was handed out is applied')
   if (index > r.applied) r.applied = index
   r.applyInflight.acknowledge(index)
+  if (r.refill !== undefined) refilled(r)
 }

@@ -6,11 +6,10 @@ import { paxos } from './index.ts'
 import type { PaxosMessage } from './messages.ts'
 import type { PaxosOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
-import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import { recover } from './recover.ts'
-import type { Standing } from './state.ts'
-import { PaxosState, matchesOf, roundsOf } from './state.ts'
+import type { Pulling, Standing } from './state.ts'
+import { PaxosState } from './state.ts'
 
 /**
  * {@link paxos}, with cores that an explorer can branch from.
@@ -38,49 +37,88 @@ class ExplorablePaxosCore extends PaxosCore {
   }
 }
 
+// Fields whose values a copy may share, because nobody changes them in place.
+let sharedFields: readonly (keyof PaxosState)[] | undefined
+
+// Made by the constructor, or copied below.
+const ownFields: ReadonlySet<string> = new Set([
+  'log',
+  'configs',
+  'out',
+  'matchOf',
+  'roundOf',
+  'peers',
+  'progress',
+  'promises',
+  'answers',
+  'starvedAt',
+  'donations',
+  'applyInflight',
+  'undecided',
+  'rounds',
+  'stamps',
+  'reads',
+  'inspections',
+])
+
 /**
- * An independent copy; the randomness is shared, and so is the outbox, which is empty between steps.
- * Copied field by field, because an exploration makes millions of them.
+ * An independent copy; the randomness is shared. Made by the constructor, so that copies have the
+ * shape that all code is compiled for: an exploration makes millions of them.
  */
 function cloneState(r: PaxosState): PaxosState {
-  const copy = Object.create(PaxosState.prototype) as PaxosState
-  const peers = r.peers.length === 0 ? r.peers : r.peers.map((p) => p.clone())
-  return Object.assign(copy, r, {
-    log: r.log.clone(),
-    configs: r.configs.clone(),
-    matchOf: matchesOf(copy),
-    roundOf: roundsOf(copy),
-    peers,
-    progress: new Map(peers.map((p) => [p.id, p])),
-    promises: new Map(r.promises),
-    answers: new Map(r.answers),
-    starvedAt: new Map(r.starvedAt),
-    donations: new Map(r.donations),
-    applyInflight: r.applyInflight.clone(),
-    undecided: r.undecided.clone(),
-    rounds: [...r.rounds],
-    stamps: [...r.stamps],
-    reads: cloneReads(r.reads),
-    inspections: new Map(
-      [...r.inspections].map(([token, each]) => [
-        token,
-        { ...each, lengths: new Map(each.lengths) },
-      ]),
-    ),
-    adoption:
-      r.adoption === undefined ? undefined : { ...r.adoption, entries: [...r.adoption.entries] },
-    repair: r.repair === undefined ? undefined : { ...r.repair, entries: [...r.repair.entries] },
-    transfer: r.transfer === undefined ? undefined : { ...r.transfer },
-    change:
-      r.change === undefined ? undefined : { ...r.change, joiners: new Map(r.change.joiners) },
-  })
+  const { promised, accepted, decided, blankTo, initial } = r
+  const hard = { promised, accepted, decided, blankTo, initial }
+  const { id, limits, random, tracer, now, applied } = r
+  const context = { id, limits, random, tracer, now, appliedIndex: applied }
+  const copy = new PaxosState(context, r.options, hard, r.log.clone(), r.configs.clone(), decided)
+  sharedFields ??= (Object.keys(r) as (keyof PaxosState)[]).filter((name) => !ownFields.has(name))
+  for (const name of sharedFields) copy[name as 'now'] = r[name as 'now']
+  for (const p of r.peers) {
+    const own = p.clone()
+    copy.peers.push(own)
+    copy.progress.set(p.id, own)
+  }
+  fill(copy.promises, r.promises)
+  fill(copy.answers, r.answers)
+  fill(copy.starvedAt, r.starvedAt)
+  fill(copy.donations, r.donations)
+  copy.applyInflight.take(r.applyInflight)
+  copy.undecided.take(r.undecided)
+  copy.rounds.push(...r.rounds)
+  copy.stamps.push(...r.stamps)
+  copyReads(copy, r)
+  copyUnderWay(copy, r)
+  return copy
 }
 
-function cloneReads(reads: PendingReads): PendingReads {
-  const copy = new PendingReads()
-  copy.led = reads.led.map((read) => ({ ...read }))
-  for (const [token, read] of reads.forwarded) copy.forwarded.set(token, { ...read })
-  return copy
+function fill<K, V>(to: Map<K, V>, from: ReadonlyMap<K, V>): void {
+  if (from.size > 0) for (const [key, value] of from) to.set(key, value)
+}
+
+function copyReads(copy: PaxosState, r: PaxosState): void {
+  for (const read of r.reads.led) copy.reads.led.push({ ...read })
+  for (const [token, read] of r.reads.forwarded) copy.reads.forwarded.set(token, { ...read })
+  for (const [token, each] of r.inspections) {
+    copy.inspections.set(token, { ...each, lengths: new Map(each.lengths) })
+  }
+}
+
+function copyUnderWay(copy: PaxosState, r: PaxosState): void {
+  const { adoption, repair, transfer, pulling, refill, change } = r
+  if (adoption !== undefined) copy.adoption = { ...adoption, entries: [...adoption.entries] }
+  if (repair !== undefined) copy.repair = { ...repair, entries: [...repair.entries] }
+  if (transfer !== undefined) copy.transfer = { ...transfer }
+  if (pulling !== undefined) copy.pulling = clonePulling(pulling)
+  if (refill !== undefined) copy.refill = { ...refill }
+  if (change !== undefined) copy.change = { ...change, joiners: new Map(change.joiners) }
+}
+
+function clonePulling({ stretches, target, failed }: Pulling): Pulling {
+  return {
+    stretches: stretches.map((each) => ({ ...each, entries: [...each.entries] })),
+    target,
+    failed: new Set(failed),
+  }
 }
 
 /**
@@ -138,7 +176,7 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
 }
 
 function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
-  const { adoption, repair, change, transfer, pull } = r
+  const { adoption, repair, change, transfer, pulling, refill } = r
   for (const id of [...r.promises.keys()].sort()) {
     const { accepted, length, decided, blank } = r.promises.get(id) as Standing
     writer.text(`${id} ${accepted} ${length} ${decided} ${String(blank)}`)
@@ -156,7 +194,15 @@ function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
   writer.text(change === undefined ? '' : `${change.id ?? ''} ${change.stage}`)
   for (const [id, index] of change?.joiners ?? []) writer.text(`${id} ${index}`)
   writer.text(transfer === undefined ? '' : `${transfer.to} ${String(transfer.told)}`)
-  writer.text(pull?.from ?? '')
+  writer.varint(pulling?.target ?? 0)
+  for (const { next, last, from, entries } of pulling?.stretches ?? []) {
+    writer.text(`${next} ${last} ${from ?? ''} ${entries.length}`)
+  }
+  for (const id of [...(pulling?.failed ?? [])].sort()) writer.text(id)
+  if (refill !== undefined) {
+    const { id, after, asked, installed } = refill
+    writer.text(`${id} ${after} ${asked} ${installed}`)
+  }
 }
 
 function writeReads(writer: ByteWriter, r: PaxosState): void {

@@ -2,10 +2,10 @@
 // ballot proves that it still led when it was sent. Reads and leases rest on that proof.
 import type { NodeId } from '@quorate/core'
 import { follow } from './accept.ts'
-import { becomeContent, becomeDiscontent } from './ballot-election.ts'
+import { becomeContent, becomeDiscontent, mayLead } from './ballot-election.ts'
 import { advanceDecided } from './decide.ts'
 import { maySleep, sleep } from './hibernation.ts'
-import { startPull } from './learn.ts'
+import { startPull } from './pull.ts'
 import type { Heartbeat, HeartbeatReply } from './messages.ts'
 import { becomeFollower, preempted, sendPrepare } from './prepare.ts'
 import type { Progress } from './progress.ts'
@@ -158,7 +158,7 @@ function sendHeartbeatReply(r: PaxosState, to: NodeId, round: number, afterPersi
     ballot: r.promised,
     round,
     stamp: r.stamp,
-    priority: r.options.priority,
+    priority: mayLead(r) ? r.options.priority : 0,
     decided: r.decided,
     blank: r.blank,
     hibernating: r.hibernating,

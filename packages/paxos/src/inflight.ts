@@ -46,15 +46,13 @@ export class Inflight {
     this.#bytes = 0
   }
 
-  /** An independent copy. */
-  clone(): Inflight {
-    const copy = new Inflight()
-    copy.#last = [...this.#last]
-    copy.#size = [...this.#size]
-    copy.#start = this.#start
-    copy.#count = this.#count
-    copy.#bytes = this.#bytes
-    return copy
+  /** Becomes a copy of another. */
+  take(other: Inflight): void {
+    this.#last = other.#last.slice()
+    this.#size = other.#size.slice()
+    this.#start = other.#start
+    this.#count = other.#count
+    this.#bytes = other.#bytes
   }
 
   #grow(): void {

@@ -6,6 +6,7 @@ import type { Ballot } from './ballot.ts'
 import { decide } from './decide.ts'
 import { startHeartbeats, startRound } from './heartbeat.ts'
 import { Progress } from './progress.ts'
+import { stopPull } from './pull.ts'
 import { followerReads } from './read-barrier.ts'
 import { epochStarted } from './reconfigure.ts'
 import { beginStream, broadcastAccept } from './replicate.ts'
@@ -32,6 +33,7 @@ export function lead(r: PaxosState, adopted: Ballot, decided: LogIndex): void {
     if (standing !== undefined) beginStream(r, p, standing)
   }
   r.promises.clear()
+  stopPull(r)
   if (decided > r.decided) decide(r, decided)
   if (r.role !== 'leader') return
   broadcastAccept(r)

@@ -1,13 +1,11 @@
 // Decided entries, from whoever has them: what is decided stays so in every ballot and every epoch.
 // This is how a replica that missed an epoch, joins, or is cut off from its leader comes up.
 import type { CallId, Entry, LogIndex, NodeId } from '@quorate/core'
-import { append, cutBack, wellFormed } from './accept.ts'
-import { adoptionArrived } from './adopt.ts'
+import { append, cutBack } from './accept.ts'
 import type { Ballot } from './ballot.ts'
 import { advanceDecided } from './decide.ts'
-import type { Pull, Pulled } from './messages.ts'
+import type { Pull } from './messages.ts'
 import { becomeFollower } from './prepare.ts'
-import { told } from './reconfigure.ts'
 import { offerSnapshotTo } from './snapshot.ts'
 import type { PaxosState } from './state.ts'
 
@@ -28,6 +26,8 @@ export function learn(r: PaxosState, entries: readonly Entry[]): void {
     at++
   const contrary = fresh[at]
   if (contrary !== undefined) {
+    // Nobody decided an entry of a smaller ballot after one of a larger.
+    if (contrary.epoch < (r.log.epoch(contrary.index - 1) ?? 0)) return
     if (contrary.index <= r.log.lastIndex) {
       r.mark('paxos/learn/contrary')
       cutBack(r, contrary.index)
@@ -47,29 +47,16 @@ export function raisePromise(r: PaxosState, ballot: Ballot): void {
 
 /** The epoch in which this replica leads, or wants to, was sealed by somebody else: there is nothing left to lead. */
 export function sealedWithout(r: PaxosState, config: number): void {
-  if (config === r.config || r.role === 'follower') return
+  if (config <= r.config || r.role === 'follower') return
   r.mark('paxos/learn/sealed-without')
   becomeFollower(r, r.promised, undefined)
-}
-
-/** Asks a member for what is decided here and not yet known; one question at a time. */
-export function startPull(r: PaxosState, from: NodeId): void {
-  if (r.fetch !== undefined) return
-  if (r.pull !== undefined && r.now < pullDeadline(r)) return
-  r.pull = { from, sentAt: r.now }
-  const first = r.decided + 1
-  r.out.send(from, { type: 'pull', config: r.config, ballot: 0, first })
-}
-
-/** When a pull that was not answered may be made again, of anybody. */
-function pullDeadline(r: PaxosState): number {
-  return (r.pull?.sentAt ?? r.now) + 3 * r.options.heartbeatIntervalMs
 }
 
 /** Gives entries to whoever asks: decided ones, and to the owner of the promised ballot all of them. */
 export function handlePull(r: PaxosState, from: NodeId, m: Pull): void {
   const { log } = r
-  const last = lastToGive(r, m.config, m.ballot)
+  const have = lastToGive(r, m.config, m.ballot)
+  const last = m.last === 0 ? have : Math.min(have, m.last)
   if (m.first < 1 || m.first > last) return give(r, from, m.config, m.first - 1, [])
   if (m.first < log.firstIndex) return offerSnapshotTo(r, from)
   if (m.first >= log.windowFirst) {
@@ -134,38 +121,4 @@ function give(
     base: base !== undefined && base.version > 0 ? base : undefined,
     entries,
   })
-}
-
-/** Takes entries that were asked for, or that somebody sent anyway. */
-export function handlePulled(r: PaxosState, from: NodeId, m: Pulled): void {
-  if (!wellFormed(m.entries, m.prev, m.ballot) || m.config < r.config) return
-  if (r.adoption?.from === from && m.config === r.config && m.ballot === r.promised) {
-    adoptionArrived(r, from, m)
-    return
-  }
-  if (r.role === 'leader' && m.config === r.config) return
-  if (r.pull?.from === from) r.pull = undefined
-  if (m.base !== undefined && r.config === 0 && m.prev === r.decided) takeBase(r, m)
-  const known = r.decided
-  if (m.decided > known && m.prev <= known) {
-    const entries = m.entries.filter((entry) => entry.index <= m.decided)
-    const first = entries[0]
-    if (first !== undefined && first.index <= known + 1) {
-      sealedWithout(r, m.config)
-      raisePromise(r, m.ballot)
-      learn(r, entries)
-    }
-  }
-  // As long as it helps, it goes on; others are asked in turn as their messages come.
-  if (r.decided > known && r.decided < m.decided) startPull(r, from)
-}
-
-/** A replica that knows of no members is told who they were where its log begins. */
-function takeBase(r: PaxosState, m: Pulled): void {
-  const base = m.base as NonNullable<Pulled['base']>
-  r.configs.restore(r.decided, base)
-  r.membership = base
-  told(r)
-  if (r.decided === 0) r.initial = base
-  r.out.hardStateChanged = true
 }

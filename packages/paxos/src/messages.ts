@@ -151,6 +151,8 @@ export interface Pull extends Envelope {
   readonly type: 'pull'
   /** The first one. */
   readonly first: LogIndex
+  /** The last one; 0 for as many as there are. */
+  readonly last: LogIndex
 }
 
 /** Answers a {@link Pull}. */
@@ -175,6 +177,14 @@ export interface Offer extends Envelope {
   readonly snapshot: SnapshotMeta
   /** Others that may have it. */
   readonly others: readonly NodeId[]
+}
+
+/** Asks for a snapshot to replace what was applied here, whatever the log holds. */
+export interface Refill extends Envelope {
+  /** Its kind. */
+  readonly type: 'refill'
+  /** Only one that stands after this entry is of use. */
+  readonly index: LogIndex
 }
 
 /** Tells the target of a transfer to prepare at once. */
@@ -244,6 +254,7 @@ export type PaxosMessage =
   | Pull
   | Pulled
   | Offer
+  | Refill
   | TakeOver
   | ReadRequest
   | ReadReply

@@ -56,7 +56,23 @@ export class Progress {
   /** An independent copy. */
   clone(): Progress {
     const copy = new Progress(this.id, this.heardAt)
-    return Object.assign(copy, this, { inflight: this.inflight.clone() })
+    copy.state = this.state
+    copy.match = this.match
+    copy.next = this.next
+    copy.inStep = this.inStep
+    copy.inflight.take(this.inflight)
+    copy.told = this.told
+    copy.decided = this.decided
+    copy.round = this.round
+    copy.stamp = this.stamp
+    copy.priority = this.priority
+    copy.movedAt = this.movedAt
+    copy.reading = this.reading
+    copy.offeredAt = this.offeredAt
+    copy.blank = this.blank
+    copy.hibernating = this.hibernating
+    copy.starved = this.starved
+    return copy
   }
 
   /** Streams entries from an index on. */

@@ -6,11 +6,13 @@ import { follow, handleAccept, handleDecide } from './accept.ts'
 import { handleAnswer, handleAsk, sendAnswer } from './ballot-election.ts'
 import { handleHeartbeat, handleHeartbeatReply } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
-import { handlePull, handlePulled, startPull } from './learn.ts'
+import { handlePull } from './learn.ts'
 import type { PaxosMessage } from './messages.ts'
 import { handleNack, handlePrepare, handlePromise } from './prepare.ts'
+import { handlePulled, startPull } from './pull.ts'
 import { handleInspect, handleInspected } from './quorum-read.ts'
 import { handleRead, handleReadReply } from './read-barrier.ts'
+import { handleRefill } from './refill.ts'
 import { handleAccepted } from './replicate.ts'
 import { handleOffer } from './snapshot.ts'
 import type { PaxosState } from './state.ts'
@@ -24,6 +26,7 @@ export function receive(r: PaxosState, from: NodeId, m: PaxosMessage): void {
   if (m.type === 'pull') return handlePull(r, from, m)
   if (m.type === 'pulled') return handlePulled(r, from, m)
   if (m.type === 'offer') return handleOffer(r, from, m)
+  if (m.type === 'refill') return handleRefill(r, from, m)
   if (m.config === r.config && r.config > 0) return handle(r, from, m)
   if (m.config > r.config) {
     r.mark('paxos/receive/later-membership')
@@ -37,7 +40,7 @@ export function receive(r: PaxosState, from: NodeId, m: PaxosMessage): void {
 function handle(
   r: PaxosState,
   from: NodeId,
-  m: Exclude<PaxosMessage, { type: 'pull' | 'pulled' | 'offer' }>,
+  m: Exclude<PaxosMessage, { type: 'pull' | 'pulled' | 'offer' | 'refill' }>,
 ): void {
   switch (m.type) {
     case 'prepare':

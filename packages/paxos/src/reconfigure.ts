@@ -171,6 +171,8 @@ export function activate(r: PaxosState): void {
   // No lease of the old epoch binds the new one: its leader knew of the stop-sign first.
   r.grantedUntil = r.leaseUntil = Number.NEGATIVE_INFINITY
   r.silentUntil = r.now
+  // Removed before, and a member again: it has its own say now.
+  r.watching = false
   r.out.hardStateChanged = true
   told(r)
   becomeFollower(r, Math.max(r.promised, r.log.epoch(index) ?? 0), undefined)

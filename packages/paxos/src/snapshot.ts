@@ -3,10 +3,12 @@
 import type { NodeId, SnapshotMeta } from '@quorate/core'
 import { report } from './accept.ts'
 import { adoptionSkips } from './adopt.ts'
-import { raisePromise, sealedWithout, startPull } from './learn.ts'
+import { raisePromise, sealedWithout } from './learn.ts'
 import type { Offer } from './messages.ts'
 import type { Progress } from './progress.ts'
+import { pullGoesOn, startPull, stopPull } from './pull.ts'
 import { activate } from './reconfigure.ts'
+import { refillsFrom, refillInstalled } from './refill.ts'
 import type { PaxosState } from './state.ts'
 
 /** Tells a peer of the leader that what it needs exists only as a snapshot. */
@@ -18,8 +20,9 @@ export function offerSnapshot(r: PaxosState, p: Progress): void {
 /** Tells anybody that what it asked for exists only as a snapshot. */
 export function offerSnapshotTo(r: PaxosState, to: NodeId): void {
   const { snapshot } = r
-  // Without a snapshot the log reaches back to its start, so nothing can be missing from it.
-  if (snapshot === undefined) return
+  // Without a snapshot the log reaches back to its start, so nothing can be missing from it. One that
+  // is to be replaced itself is given to nobody.
+  if (snapshot === undefined || r.refilling) return
   const others: NodeId[] = []
   for (const p of r.peers) if (p.id !== to && p.decided >= snapshot.index) others.push(p.id)
   r.event('offer-snapshot', { to, index: snapshot.index })
@@ -34,9 +37,10 @@ export function reofferSnapshot(r: PaxosState, p: Progress): void {
 /** Takes an offer of a donor. */
 export function handleOffer(r: PaxosState, from: NodeId, m: Offer): void {
   const { index } = m.snapshot
-  if (r.pull?.from === from) r.pull = undefined
+  const asks = refillsFrom(r, m.snapshot)
+  if (!asks && pullGoesOn(r, from)) return
   if (m.config < r.config || (r.role === 'leader' && m.config === r.config)) return
-  if (index <= r.decided) {
+  if (index <= r.decided && !asks) {
     r.mark('paxos/snapshot/already-there')
     if (r.leader === from) report(r, from)
     return
@@ -55,11 +59,13 @@ export function snapshotFetched(r: PaxosState, snapshot: SnapshotMeta): void {
   const ballot = r.fetch?.snapshot.id === snapshot.id ? r.fetch.ballot : 0
   r.fetch = undefined
   sealedWithout(r, snapshot.membership.version)
-  if (snapshot.index <= r.decided || r.role === 'leader') {
+  const overtaken = snapshot.index <= r.decided && !refillsFrom(r, snapshot)
+  if (overtaken || r.role === 'leader') {
     r.mark('paxos/snapshot/overtaken')
     return
   }
   raisePromise(r, ballot)
+  stopPull(r)
   install(r, snapshot)
   if (r.leader !== undefined) report(r, r.leader)
   adoptionSkips(r)
@@ -86,12 +92,13 @@ function install(r: PaxosState, snapshot: SnapshotMeta): void {
   r.out.install = snapshot
   r.out.hardStateChanged = true
   r.snapshot = snapshot
-  r.decided = index
+  r.decided = Math.max(r.decided, index)
   r.applying = Math.max(r.applying, index)
   r.applyReading = 0
   r.repair = undefined
   r.event('install-snapshot', { index })
-  if (snapshot.membership.version !== r.config) activate(r)
+  refillInstalled(r, index)
+  if (r.configs.at(r.decided).membership.version !== r.config) activate(r)
 }
 
 /** The driver could not get it; the next offer, or the next donor, starts anew. */
@@ -109,7 +116,7 @@ export function snapshotTaken(r: PaxosState, taken: SnapshotMeta, compactTo: num
   const { index } = taken
   const epoch = r.log.epoch(index)
   const newest = r.snapshot?.index ?? 0
-  if (epoch === undefined || index > r.applied || index <= newest) {
+  if (epoch === undefined || index > r.applied || index <= newest || r.refilling) {
     r.mark('paxos/snapshot/useless')
     return
   }

@@ -102,12 +102,48 @@ export interface PendingFetch {
   readonly ballot: Ballot
 }
 
-/** Decided entries that were asked for. */
-export interface PendingPull {
-  /** Of whom. */
-  readonly from: NodeId
+/** A stretch of decided entries that one donor is asked for. */
+export interface Stretch {
+  /** The next entry to come. */
+  next: LogIndex
+  /** The last one; 0 where the donor gives what it has. */
+  readonly last: LogIndex
+  /** Of whom; `undefined` while nobody is known to ask. */
+  from: NodeId | undefined
   /** When. */
-  readonly sentAt: number
+  sentAt: number
+  /** What has come and waits for what is before it. */
+  readonly entries: Entry[]
+  /** The largest ballot promised by who gave it. */
+  ballot: Ballot
+  /** The membership that they worked under. */
+  config: number
+}
+
+/** Decided entries that are being fetched, of several donors at once where there are many. */
+export interface Pulling {
+  /** What is asked for, in order, without gaps. */
+  readonly stretches: Stretch[]
+  /** The last entry that any donor is known to have. */
+  target: LogIndex
+  /** Donors that did not answer, or did not have what they were asked for. */
+  readonly failed: Set<NodeId>
+}
+
+/** A refill from a snapshot that was asked for. */
+export interface PendingRefill {
+  /** The call. */
+  readonly id: CallId
+  /** What had been handed out to be applied: the snapshot must stand after it. */
+  readonly after: LogIndex
+  /** When it is given up, while there is no leader to ask. */
+  deadline: number
+  /** When a member is asked next. */
+  askAt: number
+  /** How often others than a leader have been asked. */
+  asked: number
+  /** Where the snapshot stands that is being restored; 0 before it has come. */
+  installed: LogIndex
 }
 
 /** Old entries that are read back for somebody who pulls them. */
@@ -275,7 +311,9 @@ export class PaxosState {
   /** A snapshot being fetched. */
   fetch: PendingFetch | undefined
   /** Decided entries being fetched. */
-  pull: PendingPull | undefined
+  pulling: Pulling | undefined
+  /** A refill that was asked for. */
+  refill: PendingRefill | undefined
   /** Old entries being read for others, by the read. */
   readonly donations: Map<number, Donation> = new Map()
   /** When there was last anything to do. */
@@ -336,6 +374,11 @@ export class PaxosState {
   /** Whether it votes. */
   get isVoter(): boolean {
     return this.membership.voters.includes(this.id)
+  }
+
+  /** Whether what is applied here is to be replaced by a snapshot, which has not come yet. */
+  get refilling(): boolean {
+    return this.refill !== undefined && this.refill.installed === 0
   }
 
   /** Whether a stop-sign is in the log that is not decided: nothing may follow it. */

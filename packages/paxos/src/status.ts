@@ -20,10 +20,11 @@ export function statusOf(r: PaxosState): ConsensusStatus {
     nextIndex: p.next,
     active: p.heardAt > since,
   }))
+  const role = roleOf(r)
   return {
     id: r.id,
-    role: roleOf(r),
-    leader: r.leader,
+    role,
+    leader: r.role === 'leader' && role !== 'leader' ? undefined : r.leader,
     epoch: r.promised,
     commitIndex: r.decided,
     appliedIndex: r.applied,
@@ -47,7 +48,15 @@ export function appliedPosition(r: PaxosState): SnapshotPosition {
 
 /** What the replica is in its group. */
 export function roleOf(r: PaxosState): Role {
-  if (r.role === 'leader') return 'leader'
+  if (r.role === 'leader') return finishesEpoch(r) ? 'candidate' : 'leader'
   if (!r.isVoter) return 'learner'
   return r.role === 'follower' ? 'follower' : 'candidate'
+}
+
+/**
+ * Whether it leads only to see an earlier leader's stop-sign decided. The next epoch may be led
+ * already, and of the two this is the one that nobody should turn to.
+ */
+function finishesEpoch(r: PaxosState): boolean {
+  return r.sealed && r.configs.lastIndex <= r.syncIndex
 }

@@ -68,7 +68,7 @@ class Chaos {
     else if (what < 94) this.#onUp((id) => this.#snapshot(id))
     else if (what < 96) this.#fetch()
     else if (what < 97) this.#onUp((id) => void group.transfer(id, this.#target()))
-    else if (what < 98) this.#hint()
+    else if (what < 98) this.#hintOrRefill()
     else if (this.#options.changes === true) this.#onUp((id) => this.#change(id))
   }
 
@@ -111,7 +111,11 @@ class Chaos {
     else this.#group.fetchSnapshot(id)
   }
 
-  #hint(): void {
+  #hintOrRefill(): void {
+    if (this.#random.below(3) === 0) {
+      this.#onUp((id) => void this.#group.refill(id))
+      return
+    }
     const type = this.#random.below(2) === 0 ? 'peerUnreachable' : 'peerReachable'
     this.#onUp((id) => this.#group.step(id, { type, peer: this.#pick(this.#group.ids) }))
   }

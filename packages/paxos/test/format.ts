@@ -53,9 +53,11 @@ function bodyOf(m: PaxosMessage): string {
     case 'answer':
       return ` round=${m.round}${bits({ happy: m.happy, led: m.led })}`
     case 'pull':
-      return ` from=${m.first}`
+      return ` from=${m.first}${m.last === 0 ? '' : ` to=${m.last}`}`
     case 'pulled':
       return ` prev=${m.prev} decided=${m.decided} ${entriesText(m)}`
+    case 'refill':
+      return ` after=${m.index}`
     case 'offer':
       return ` ${m.snapshot.index}/${ballotText(m.snapshot.epoch)} others=${m.others.join()}`
     case 'read':

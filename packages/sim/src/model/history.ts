@@ -178,8 +178,11 @@ export class History {
           voters.length === 0 ||
           voters.filter(holds).length >= this.#promises.commitQuorum(voters.length),
       )
-    const committed = this.membershipAt(entry.index)
-    if (committed !== undefined && reached(committed)) return
+    // A membership may be committed by the members that it brings, or by those that it replaces.
+    for (const index of [entry.index, entry.index - 1]) {
+      const committed = this.membershipAt(index)
+      if (committed !== undefined && reached(committed)) return
+    }
     for (const membership of others()) if (reached(membership)) return
     const holders = [...images.keys()].filter(holds)
     hold(
