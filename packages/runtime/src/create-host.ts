@@ -55,6 +55,7 @@ import type { SnapshotServer } from './snapshot-exchange.ts'
 import { createSnapshotServer, SNAPSHOT_SERVICE } from './snapshot-exchange.ts'
 import type { Ticker } from './ticker.ts'
 import { createTicker } from './ticker.ts'
+import { createTurns } from './turns.ts'
 import { within } from './waiting.ts'
 
 const OPTIONS: readonly (keyof HostOptions)[] = [
@@ -136,7 +137,8 @@ class RunningHost implements Host {
     this.id = checkId(options.id, "a host's id")
     this.cluster = checkId(options.cluster ?? 'quorate', "a cluster's id")
     this.limits = resolveLimits(options.limits)
-    this.clock = options.clock ?? systemClock()
+    const turns = createTurns(options.clock ?? systemClock())
+    this.clock = turns.clock
     this.random = options.random ?? createRandom(randomSeed())
     this.logger = options.logger ?? silentLogger
     this.metrics = options.metrics ?? noMetrics
@@ -145,7 +147,7 @@ class RunningHost implements Host {
     const start = random.fork(`start/${clock.wallNow()}/${clock.now()}`)
     this.#meters = createMeters(this.metrics, id)
     this.#events = createEmitter<HostEvents>(logger)
-    this.#outbox = createOutbox(clock, limits, options.transport, this.#meters)
+    this.#outbox = createOutbox(turns, limits, options.transport, this.#meters)
     this.#calls = createCalls(id, clock, limits, logger, this.#outbox, this.#meters)
     this.#ticker = createTicker(clock, TICK_GRID_MS, this.#meters.stallSeconds)
     this.#snapshots = createSnapshotServer(limits, (group) => this.#replicas.get(group)?.log)
@@ -209,8 +211,9 @@ class RunningHost implements Host {
         metrics,
       },
       {
-        onFrame: (from, frame) => this.#onFrame(from, frame),
-        onPeer: (peer, state) => this.#onPeer(peer, state),
+        // With whatever else arrives until the turn begins; frames and peers keep their order.
+        onFrame: (from, frame) => this.clock.defer(() => this.#onFrame(from, frame)),
+        onPeer: (peer, state) => this.clock.defer(() => this.#onPeer(peer, state)),
       },
     )
     if (this.#status === 'opening') this.#status = 'open'

@@ -1,9 +1,10 @@
 // Gathers what leaves for each peer during a turn and hands it to the transport as one frame a
 // lane: the cost of a frame is paid once for all groups.
-import type { Clock, Lane, Limits, NodeId, SendOutcome, Transport } from '@quorate/core'
+import type { Lane, Limits, NodeId, SendOutcome, Transport } from '@quorate/core'
 import { ByteWriter } from '@quorate/core'
 import { FRAME_VERSION } from './frame.ts'
 import type { Meters } from './metrics.ts'
+import type { Turns } from './turns.ts'
 
 /** Collects records for peers. */
 export interface Outbox {
@@ -25,7 +26,7 @@ interface Pending {
 
 /** Makes the outbox of a host. Frames leave at the end of the turn, or earlier when they fill up. */
 export function createOutbox(
-  clock: Clock,
+  turns: Pick<Turns, 'atEnd'>,
   limits: Limits,
   transport: Pick<Transport, 'send'>,
   meters: Pick<Meters, 'sent'>,
@@ -78,7 +79,7 @@ export function createOutbox(
       dirty.add(frame)
       if (!deferred) {
         deferred = true
-        clock.defer(flush)
+        turns.atEnd(flush)
       }
       return 'queued'
     },

@@ -21,6 +21,7 @@ import {
   writeResult,
 } from '../src/frame.ts'
 import { createOutbox } from '../src/outbox.ts'
+import { createTurns } from '../src/turns.ts'
 import { listMachine } from './fixtures/list-machine.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
 import { scriptedConsensus } from './fixtures/scripted-core.ts'
@@ -116,7 +117,7 @@ describe('the outbox', () => {
         return 'queued' as const
       },
     }
-    const outbox = createOutbox(clock, limits, transport, silentMeters())
+    const outbox = createOutbox(createTurns(clock), limits, transport, silentMeters())
     const put = (to: string, text: string, lane: Lane = 'fast') =>
       outbox.append(to, lane, (w) => writeCall(w, 1, 'kv', encodeUtf8(text)))
     const bodies = (): string[] =>
@@ -215,18 +216,19 @@ describe('a host', () => {
       stateMachine: listMachine(),
       members: { voters: ['a', 'b'] },
     })
-    const send = (group: string, tag: number): void => {
+    const send = async (group: string, tag: number): Promise<void> => {
       const writer = new ByteWriter()
       writer.uint8(1)
       writeMessage(writer, group, tag, codec, 'hello')
       wires.inject('b', 'a', writer.finish())
+      await clock.settle()
     }
     const received = () =>
       consensus.cores.get('a')?.inputs.filter(({ type }) => type === 'receive').length
-    send('g', algorithmTag({ name: 'raft', wireVersion: 1 }))
-    send('other', algorithmTag(consensus))
+    await send('g', algorithmTag({ name: 'raft', wireVersion: 1 }))
+    await send('other', algorithmTag(consensus))
     expect(received()).toBe(0)
-    send('g', algorithmTag(consensus))
+    await send('g', algorithmTag(consensus))
     expect(received()).toBe(1)
     await host.close({ signal: AbortSignal.abort() })
   })

@@ -103,6 +103,7 @@ describe('calls', () => {
     })
     await clock.settle()
     wires.tell('a', 'b', 'unreachable')
+    await clock.settle()
     await lost
     await expect(host.call('b', 'slow', new Uint8Array(0))).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -125,6 +126,7 @@ describe('calls', () => {
     await clock.settle()
     expect(settled).toBe(false)
     wires.inject('b', 'a', writer.finish())
+    await clock.settle()
     expect(await call).toEqual(encodeUtf8('forged'))
   })
 

@@ -104,6 +104,7 @@ describe('metrics', () => {
     expect(metrics.value('quorate_frames_sent_total', 'fast')).toBe(1)
     expect(metrics.value('quorate_frame_bytes_sent_total', 'fast')).toBe(sent?.frame.length)
     wires.inject('b', 'a', Uint8Array.of(1))
+    await clock.settle()
     expect(metrics.value('quorate_frame_bytes_received_total')).toBe(1)
     const late = expectRejection(host.call('b', 'x', new Uint8Array(0), { timeoutMs: 10 }), {
       code: 'OUTCOME_UNKNOWN',
