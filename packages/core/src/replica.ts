@@ -13,6 +13,15 @@ export interface CallOptions extends AbortOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** Options of a proposal. */
+export interface ProposeOptions extends CallOptions {
+  /**
+   * Whether a replica that does not lead hands the command to the leader's host, twice at the most
+   * where leadership moves. It is never handed over again once it may have arrived. Default `false`.
+   */
+  readonly forward?: boolean | undefined
+}
+
 /** What a replica tells of, by event name. */
 export interface ReplicaEvents {
   /** Role, leader or epoch changed. */
@@ -34,13 +43,14 @@ export interface Replica extends Closeable, EventSource<ReplicaEvents> {
   /** How it stands. */
   consensus(): ConsensusStatus
   /**
-   * Replicates a command and applies it; resolves with the state machine's result, at this replica.
+   * Replicates a command and applies it; resolves with the state machine's result, at this replica,
+   * or at the leader where it was forwarded.
    *
    * @throws QuorateError `NOT_LEADER` (`details.leader` names the leader where one is known),
    * `PROPOSAL_DROPPED`, `LIMIT_EXCEEDED`, `NO_SPACE`: not applied, and never will be.
    * `OUTCOME_UNKNOWN` after a timeout, an abort, a change of leader or a close: it may have been
    */
-  propose(command: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  propose(command: Uint8Array, options?: ProposeOptions): Promise<Uint8Array>
   /**
    * Waits until a local read is as fresh as `mode` asks for, and resolves with the index applied.
    *
@@ -70,4 +80,14 @@ export interface Replica extends Closeable, EventSource<ReplicaEvents> {
   transferLeadership(to?: NodeId, options?: CallOptions): Promise<void>
   /** Takes a snapshot now and compacts the log; resolves with its index once a crash no longer undoes it. */
   takeSnapshot(options?: AbortOptions): Promise<LogIndex>
+  /**
+   * Throws away what this replica's state machine holds and refills it from another member's
+   * snapshot, for a replica whose state is not to be trusted; resolves with the snapshot's index once
+   * it is installed. It goes on to vote meanwhile, and applies nothing.
+   *
+   * @throws QuorateError `CONFLICT` on the leader, which has to hand over first, and where a refill is
+   * under way; `NOT_SUPPORTED` on a witness, which keeps no state; `UNAVAILABLE` where no leader is
+   * found; `TIMEOUT`, `ABORTED`: it may still happen
+   */
+  refill(options?: CallOptions): Promise<LogIndex>
 }

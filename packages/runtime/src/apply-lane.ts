@@ -92,7 +92,10 @@ export class ApplyLane {
   /** Adds a restore, which waits until {@link ApplyLane.durable} has reached `seq`. */
   install(snapshot: SnapshotMeta, seq: number, bytes: () => AsyncIterable<Uint8Array>): void {
     if (this.#stopped) return
-    this.#queue.push({ type: 'install', snapshot, seq, bytes })
+    // A job that waits is for after it: the core already says that the snapshot is where it stands.
+    const jobs = this.#queue.filter((item) => item.type === 'job')
+    if (jobs.length > 0) this.#queue = this.#queue.filter((item) => item.type !== 'job')
+    this.#queue.push({ type: 'install', snapshot, seq, bytes }, ...jobs)
     this.#pump()
   }
 

@@ -11,6 +11,15 @@ interface Waiter {
   reject(error: QuorateError): void
 }
 
+/** Readers that share a round; it is forgotten with the last of them, wherever it stands. */
+interface Round {
+  readonly mode: Exclude<ReadMode, 'local'>
+  readonly waiters: Set<Waiter>
+  /** The core's answer, once there is one. */
+  index: LogIndex
+  forget(): void
+}
+
 /** What the barriers share with the others of their host. */
 export interface BarriersContext {
   /** Deadlines. */
@@ -26,9 +35,9 @@ export class Barriers {
   readonly #context: BarriersContext
   readonly #appliedIndex: () => LogIndex
   readonly #onWaiting: () => void
-  readonly #waiting = new Map<string, { readonly mode: ReadMode; readonly waiters: Set<Waiter> }>()
-  readonly #rounds = new Map<CallId, Set<Waiter>>()
-  #passed: { readonly index: LogIndex; readonly waiters: Set<Waiter> }[] = []
+  readonly #waiting = new Map<string, Round>()
+  readonly #rounds = new Map<CallId, Round>()
+  readonly #passed = new Set<Round>()
   #size = 0
 
   /** Without readers; `onWaiting` is told when a round begins to fill. */
@@ -41,6 +50,11 @@ export class Barriers {
   /** How many readers wait. */
   get size(): number {
     return this.#size
+  }
+
+  /** How many rounds they share, at whichever stage. */
+  get rounds(): number {
+    return this.#waiting.size + this.#rounds.size + this.#passed.size
   }
 
   /** Adds a reader to the next round of its mode. */
@@ -66,6 +80,8 @@ export class Barriers {
         meters.readsPending.add(-1)
         timer.cancel()
         if (signal !== undefined) offAbort(signal, aborted)
+        round.waiters.delete(waiter)
+        if (round.waiters.size === 0) round.forget()
         return true
       }
       const waiter: Waiter = {
@@ -75,17 +91,18 @@ export class Barriers {
       this.#size++
       meters.readsPending.add(1)
       if (signal !== undefined) onAbort(signal, aborted)
-      this.#join(mode, waiter)
+      const round = this.#join(mode, waiter)
     })
   }
 
   /** The rounds to begin: one input each. */
   take(nextId: () => CallId): readonly { readonly id: CallId; readonly mode: ReadMode }[] {
     if (this.#waiting.size === 0) return []
-    const begun = [...this.#waiting.values()].map(({ mode, waiters }) => {
+    const begun = [...this.#waiting.values()].map((round) => {
       const id = nextId()
-      this.#rounds.set(id, waiters)
-      return { id, mode }
+      this.#rounds.set(id, round)
+      round.forget = () => void this.#rounds.delete(id)
+      return { id, mode: round.mode }
     })
     this.#waiting.clear()
     return begun
@@ -93,53 +110,48 @@ export class Barriers {
 
   /** The core has passed a round. */
   ready(id: CallId, index: LogIndex): void {
-    const waiters = this.#rounds.get(id)
-    if (waiters === undefined) return
+    const round = this.#rounds.get(id)
+    if (round === undefined) return
     this.#rounds.delete(id)
     const applied = this.#appliedIndex()
-    if (index <= applied) for (const waiter of waiters) waiter.resolve(applied)
-    else this.#passed.push({ index, waiters })
+    round.index = index
+    round.forget = () => void this.#passed.delete(round)
+    if (index <= applied) for (const waiter of round.waiters) waiter.resolve(applied)
+    else this.#passed.add(round)
   }
 
   /** The core refused a round; tells whether there is one of that id. */
   rejectRound(id: CallId, error: QuorateError): boolean {
-    const waiters = this.#rounds.get(id)
-    if (waiters === undefined) return false
-    this.#rounds.delete(id)
-    rejectSet(waiters, error)
+    const round = this.#rounds.get(id)
+    if (round === undefined) return false
+    for (const waiter of round.waiters) waiter.reject(error)
     return true
   }
 
   /** The state machine contains everything up to `index`. */
   applied(index: LogIndex): void {
-    if (this.#passed.length === 0) return
-    const due = this.#passed.filter((round) => round.index <= index)
-    this.#passed = this.#passed.filter((round) => round.index > index)
-    for (const { waiters } of due) for (const waiter of waiters) waiter.resolve(index)
+    for (const round of this.#passed) {
+      if (round.index > index) continue
+      for (const waiter of round.waiters) waiter.resolve(index)
+    }
   }
 
   /** Ends all. */
   rejectAll(error: QuorateError): void {
-    for (const { waiters } of this.#waiting.values()) rejectSet(waiters, error)
-    for (const waiters of this.#rounds.values()) rejectSet(waiters, error)
-    for (const { waiters } of this.#passed) rejectSet(waiters, error)
-    this.#waiting.clear()
-    this.#rounds.clear()
-    this.#passed = []
+    const rounds = [...this.#waiting.values(), ...this.#rounds.values(), ...this.#passed]
+    for (const { waiters } of rounds) for (const waiter of waiters) waiter.reject(error)
   }
 
-  #join(mode: Exclude<ReadMode, 'local'>, waiter: Waiter): void {
+  #join(mode: Exclude<ReadMode, 'local'>, waiter: Waiter): Round {
     const key = typeof mode === 'string' ? mode : `${mode.maxStalenessMs}`
-    const round = this.#waiting.get(key)
-    if (round !== undefined) {
-      round.waiters.add(waiter)
-      return
+    let round = this.#waiting.get(key)
+    if (round === undefined) {
+      const forget = (): void => void this.#waiting.delete(key)
+      round = { mode, waiters: new Set(), index: 0, forget }
+      this.#waiting.set(key, round)
+      this.#onWaiting()
     }
-    this.#waiting.set(key, { mode, waiters: new Set([waiter]) })
-    this.#onWaiting()
+    round.waiters.add(waiter)
+    return round
   }
-}
-
-function rejectSet(waiters: Set<Waiter>, error: QuorateError): void {
-  for (const waiter of waiters) waiter.reject(error)
 }

@@ -11,6 +11,7 @@ import type {
   Unsubscribe,
 } from '@quorate/core'
 import { abortError, checkId, QuorateError, offAbort, onAbort } from '@quorate/core'
+import { Arrivals } from './arrivals.ts'
 import type { FrameRecord } from './frame.ts'
 import { writeCall, writeFailure, writeResult } from './frame.ts'
 import type { CallHandler } from './host.ts'
@@ -50,11 +51,19 @@ export function createCalls(
 ): Calls {
   const services = new Map<string, { handler: CallHandler; lane: Lane }>()
   const pending = new Map<number, PendingCall>()
+  const arrivals = new Map<NodeId, Arrivals>()
   const closing = new AbortController()
   let lastId = 0
   let serving = 0
 
+  const isNew = (from: NodeId, id: number): boolean => {
+    let arrived = arrivals.get(from)
+    if (arrived === undefined) arrivals.set(from, (arrived = new Arrivals()))
+    return arrived.isNew(id)
+  }
   const answer = (from: NodeId, id: number, service: string, body: Uint8Array): void => {
+    // The first of them answers.
+    if (!isNew(from, id)) return
     const served = services.get(service)
     const fail = (error: unknown): void =>
       void outbox.append(from, 'fast', (w) => writeFailure(w, id, error))
@@ -152,6 +161,8 @@ export function createCalls(
       else call.reject(record.error)
     },
     peerLost(peer) {
+      // No frame of that connection comes any more, and the next may be of another run of the peer.
+      arrivals.delete(peer)
       for (const call of pending.values()) {
         if (call.to === peer) {
           call.reject(new QuorateError('OUTCOME_UNKNOWN', `the connection to ${peer} was lost`))

@@ -35,6 +35,8 @@ import type { Calls } from './calls.ts'
 import { createCalls } from './calls.ts'
 import type { FrameRecord } from './frame.ts'
 import { FRAME_VERSION, readRecord, writeMessage } from './frame.ts'
+import { answerForward, FORWARD_SERVICE } from './forwarding.ts'
+import type { Readiness } from './handover.ts'
 import { answerHandover, HANDOVER_SERVICE } from './handover.ts'
 import { healthOf } from './health.ts'
 import type {
@@ -196,6 +198,12 @@ class RunningHost implements Host {
     )
     this.#calls.serve(HANDOVER_SERVICE, (request) =>
       answerHandover(request, (group) => this.#canLead(group)),
+    )
+    this.#calls.serve(FORWARD_SERVICE, (request, { signal }) =>
+      answerForward(request, signal, (group) => {
+        const replica = this.#replicas.get(group)
+        return replica && ((command, how) => replica.propose(command, how))
+      }),
     )
     await transport.start(
       {
@@ -380,9 +388,9 @@ class RunningHost implements Host {
     return replica
   }
 
-  #canLead(group: GroupId): boolean {
-    if (this.#status !== 'open' || this.#draining !== undefined) return false
-    return this.#replicas.get(group)?.canLead() ?? false
+  #canLead(group: GroupId): Readiness {
+    if (this.#status !== 'open' || this.#draining !== undefined) return 'no'
+    return this.#replicas.get(group)?.canLead() ?? 'no'
   }
 
   #checkOpen(): void {

@@ -18,6 +18,7 @@ import type {
   Tracer,
 } from '@quorate/core'
 import type { Calls } from './calls.ts'
+import type { Readiness } from './handover.ts'
 import type { Meters } from './metrics.ts'
 import type { Ticker } from './ticker.ts'
 
@@ -92,7 +93,7 @@ export interface HostedReplica extends Replica {
   /** A connection to a host was made or lost. */
   peer(peer: NodeId, state: 'reachable' | 'unreachable'): void
   /** Whether it could lead the group from now on, for one that is about to leave. */
-  canLead(): boolean
+  canLead(): Readiness
   /**
    * Refuses proposals from now on, ends what is pending and hands leadership over, in bounded time.
    * Never rejects.

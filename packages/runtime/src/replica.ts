@@ -16,6 +16,7 @@ import type {
   LogStorage,
   Membership,
   NodeId,
+  ProposeOptions,
   QuorateError,
   Random,
   ReadMode,
@@ -27,21 +28,21 @@ import type {
   SnapshotPosition,
   StateMachine,
 } from '@quorate/core'
-import {
-  createEmitter,
-  isQuorateError,
-  membershipOf,
-  membersOf,
-  QuorateError as Failure,
-} from '@quorate/core'
+import { createEmitter, membershipOf, membersOf, QuorateError as Failure } from '@quorate/core'
 import type { ApplyLaneHandlers } from './apply-lane.ts'
 import { ApplyLane } from './apply-lane.ts'
 import { Barriers } from './barriers.ts'
+import { Exclusive } from './exclusive.ts'
+import { proposeAnywhere } from './forwarding.ts'
 import { algorithmTag } from './frame.ts'
-import { findSuccessor } from './handover.ts'
+import { Gates } from './gates.ts'
+import type { Readiness } from './handover.ts'
 import type { ReplicaOptions, SnapshotPolicy } from './host.ts'
 import type { HostedReplica, ReplicaContext, ReplicaStart } from './hosted-replica.ts'
+import type { LeavingOwner } from './leaving.ts'
+import { Leaving } from './leaving.ts'
 import { Proposals } from './proposals.ts'
+import { readBack } from './read-back.ts'
 import type { SnapshotFetcher } from './snapshot-exchange.ts'
 import { createSnapshotFetcher } from './snapshot-exchange.ts'
 import type { SnapshotTakerContext } from './snapshot-taker.ts'
@@ -52,17 +53,17 @@ import type { Sleeper } from './ticker.ts'
 import { PendingCalls, within } from './waiting.ts'
 
 const DEFAULT_POLICY: SnapshotPolicy = {}
-const SETTLED: Promise<unknown> = Promise.resolve()
-
-interface Gate {
-  readonly seq: number
-  readonly envelopes: readonly Envelope[]
-}
 
 // A host may have thousands of these, most of them idle: what only a busy one needs is made when it
 // is needed first, and lanes call this object instead of functions made for them.
 export class RunningReplica
-  implements HostedReplica, Sleeper, ApplyLaneHandlers, StorageLaneHandlers, SnapshotTakerContext
+  implements
+    HostedReplica,
+    Sleeper,
+    ApplyLaneHandlers,
+    StorageLaneHandlers,
+    SnapshotTakerContext,
+    LeavingOwner
 {
   readonly group: GroupId
   readonly log: LogStorage
@@ -85,15 +86,17 @@ export class RunningReplica
   #status: Lifecycle = 'open'
   /** Whether inputs still reach the core: also while it is closing and hands over leadership. */
   #running = true
-  #draining = false
+  #leaving: Leaving | undefined
   #closing: Promise<void> | undefined
   #releasing: Promise<void> | undefined
   #inputs: Input[] = []
   #driving = false
   #flushing = false
-  #gates: Gate[] = []
+  readonly #gates: Gates = new Gates()
   #lastCallId = 0
-  #snapshotLock: Promise<unknown> = SETTLED
+  readonly #snapshots: Exclusive = new Exclusive()
+  /** Where the snapshot stands that was installed last. */
+  #installedIndex: LogIndex = 0
   #role: Role
   #leader: NodeId | undefined
   #epoch: number
@@ -163,16 +166,38 @@ export class RunningReplica
     this.#drive({ type: state === 'reachable' ? 'peerReachable' : 'peerUnreachable', peer })
   }
 
-  async propose(command: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+  async propose(command: Uint8Array, options: ProposeOptions = {}): Promise<Uint8Array> {
     this.#checkOpen()
-    if (this.full || this.#context.storage.spaceLow) {
+    if (options.forward !== true) return this.#propose(command, options)
+    const { id, group } = this
+    const { clock, calls, reachable } = this.#context
+    return proposeAnywhere(
+      {
+        id,
+        group,
+        clock,
+        reachable,
+        leader: () => this.#leader,
+        isMember: (host) => membersOf(this.#membership).includes(host),
+        here: (payload, how) => this.#propose(payload, how),
+        ask: (to, service, request, how) => calls.call(to, service, request, how),
+      },
+      command,
+      options,
+    )
+  }
+
+  async #propose(command: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    this.#checkOpen()
+    if (this.cramped) {
+      this.#checkRoom()
       this.#context.meters.proposals.add('no_space')
       throw new Failure(
         'NO_SPACE',
         `the disk of host ${this.id} is full or nearly so; free space, then try again`,
       )
     }
-    if (this.#draining && this.#role === 'leader') {
+    if (this.#leaving?.draining && this.#role === 'leader') {
       this.#context.meters.proposals.add('proposal_dropped')
       throw new Failure('PROPOSAL_DROPPED', 'this host is about to leave and hands over leadership')
     }
@@ -222,7 +247,7 @@ export class RunningReplica
 
   async transferLeadership(to?: NodeId, options: CallOptions = {}): Promise<void> {
     this.#checkOpen()
-    await this.#transfer(to, options)
+    await this.transfer(to, options)
   }
 
   async takeSnapshot(options: AbortOptions = {}): Promise<LogIndex> {
@@ -233,24 +258,34 @@ export class RunningReplica
     return index
   }
 
-  canLead(): boolean {
-    if (this.#status !== 'open' || this.#draining || this.full) return false
-    return this.#membership.voters.includes(this.id)
+  async refill(options: CallOptions = {}): Promise<LogIndex> {
+    this.#checkOpen()
+    const begin = (id: CallId): void => this.#drive({ type: 'requestSnapshot', id })
+    await this.#callsTable().add('the refill', begin, options, 'TIMEOUT')
+    return this.#installedIndex
   }
 
-  async drain(options: AbortOptions = {}): Promise<void> {
-    this.#draining = true
-    const { clock, drainTimeoutMs, logger } = this.#context
-    const pending = this.#proposals !== undefined && this.#proposals.size > 0
-    if (!this.#running || drainTimeoutMs === 0 || options.signal?.aborted) return
-    if (!pending && this.#role !== 'leader') return
-    const until = clock.now() + drainTimeoutMs
-    const stop = new AbortController()
-    const work = this.#leave(until, stop.signal)
-    const how = await within(clock, work, drainTimeoutMs, options)
-    stop.abort()
-    if (how !== 'late') return
-    logger.warn({ group: this.group }, 'closing without having handed over in time')
+  get leads(): boolean {
+    return this.#running && this.#role === 'leader'
+  }
+
+  get cramped(): boolean {
+    return this.full || this.#context.storage.spaceLow
+  }
+
+  canLead(): Readiness {
+    if (this.#status !== 'open' || this.#leaving?.draining || this.full) return 'no'
+    if (!this.#membership.voters.includes(this.id)) return 'no'
+    return this.cramped ? 'cramped' : 'yes'
+  }
+
+  pending(): Promise<void> | undefined {
+    if (!this.#running || this.#proposals === undefined || this.#proposals.size === 0) return
+    return this.#proposals.empty()
+  }
+
+  drain(options: AbortOptions = {}): Promise<void> {
+    return this.#leavingOf().drain(options)
   }
 
   close(options: AbortOptions = {}): Promise<void> {
@@ -294,29 +329,18 @@ export class RunningReplica
     }
   }
 
-  /** Lets what is pending end, then finds somebody else to lead. Never rejects. */
-  async #leave(until: number, signal: AbortSignal): Promise<void> {
-    const { clock, calls, reachable, logger } = this.#context
-    await this.#proposals?.empty()
-    if (signal.aborted || !this.#running || this.#role !== 'leader') return
-    const timeoutMs = (): number => Math.max(1, until - clock.now())
-    try {
-      const successor = await findSuccessor(
-        this.group,
-        this.#core.status(),
-        reachable,
-        (to, service, request, how) => calls.call(to, service, request, how),
-        { signal, timeoutMs: timeoutMs() },
-      )
-      if (successor === undefined || signal.aborted || !this.#running) return
-      await this.#transfer(successor, { signal, timeoutMs: timeoutMs() })
-    } catch (error) {
-      if (!signal.aborted)
-        logger.info({ group: this.group, error }, 'leadership was not handed over')
-    }
+  #leavingOf(): Leaving {
+    this.#leaving ??= new Leaving(this.#context, this)
+    return this.#leaving
   }
 
-  #transfer(to: NodeId | undefined, options: CallOptions): Promise<void> {
+  /** Somebody else leads where this disk has no room. */
+  #checkRoom(): void {
+    if (this.leads && this.cramped) this.#leavingOf().checkRoom()
+  }
+
+  /** See {@link Replica.transferLeadership}; also while the replica is closing. */
+  transfer(to: NodeId | undefined, options: CallOptions): Promise<void> {
     const begin = (id: CallId): void => this.#drive({ type: 'transferLeadership', id, to })
     return this.#callsTable().add('the transfer of leadership', begin, options, 'TIMEOUT')
   }
@@ -376,18 +400,12 @@ export class RunningReplica
   #gate(envelopes: readonly Envelope[]): void {
     const seq = this.#storage.lastSeq
     if (this.#storage.durableSeq >= seq) this.#send(envelopes)
-    else this.#gates.push({ seq, envelopes })
+    else this.#gates.hold(seq, envelopes)
   }
 
   /** The storage lane: every batch up to `seq` is durable. */
   onDurable(seq: number): void {
-    let opened = 0
-    for (const gate of this.#gates) {
-      if (gate.seq > seq) break
-      this.#send(gate.envelopes)
-      opened++
-    }
-    if (opened > 0) this.#gates = this.#gates.slice(opened)
+    this.#gates.open(seq, (envelopes) => this.#send(envelopes))
     this.#apply.durable(seq)
     this.#drive({ type: 'persisted', seq })
   }
@@ -401,10 +419,7 @@ export class RunningReplica
       { group: this.group },
       'the disk is full: proposals are refused until there is room',
     )
-    // Somebody else may have room. Whether the transfer succeeds makes no difference here.
-    if (this.#role === 'leader') {
-      this.#drive({ type: 'transferLeadership', id: ++this.#lastCallId, to: undefined })
-    }
+    this.#checkRoom()
   }
 
   /** The apply lane: one of this replica's own commands has been applied. */
@@ -421,6 +436,7 @@ export class RunningReplica
 
   /** The apply lane: the state machine was restored. */
   onInstalled(snapshot: SnapshotMeta): void {
+    this.#installedIndex = snapshot.index
     this.#drive({ type: 'applied', index: snapshot.index })
     this.#barriers?.applied(snapshot.index)
     this.#events?.emit('snapshot', { index: snapshot.index, cause: 'installed' })
@@ -430,22 +446,10 @@ export class RunningReplica
     this.#apply.install(snapshot, this.#storage.lastSeq, () => this.log.readSnapshot(snapshot.id))
   }
 
-  #readEntries({ id, first, last, bytesMax }: Effects['readEntries'][number]): void {
-    this.log.read({ first, last, bytesMax }).then(
+  #readEntries({ id, ...range }: Effects['readEntries'][number]): void {
+    readBack(this.log, range).then(
       (entries) => this.#drive({ type: 'entriesRead', id, entries }),
-      (error: unknown) => {
-        // Only what a snapshot has replaced is absent. Damage ends the replica: another leads, and
-        // at the next start storage says what is damaged, so that it is fetched from others.
-        if (isQuorateError(error, 'COMPACTED')) {
-          return this.#drive({ type: 'entriesRead', id, entries: undefined })
-        }
-        if (!this.#running) return
-        this.onFailed(
-          isQuorateError(error)
-            ? error
-            : new Failure('STORAGE_FAILED', 'the log could not be read', { cause: error }),
-        )
-      },
+      (error: QuorateError) => this.onFailed(error),
     )
   }
 
@@ -489,6 +493,7 @@ export class RunningReplica
     this.#epoch = epoch
     this.#membership = membership
     if (before === 'leader' && role !== 'leader') this.#onDeposed(leader)
+    if (before !== 'leader') this.#checkRoom()
     if (moved) {
       logger.debug({ group: this.group, role, leader, epoch }, 'leadership changed')
       this.#events?.emit('leadership', { role, leader, epoch })
@@ -507,16 +512,11 @@ export class RunningReplica
   }
 
   #fetcherOf(): SnapshotFetcher {
-    const { calls, clock, limits, logger, meters } = this.#context
     this.#fetcher ??= createSnapshotFetcher({
+      ...this.#context,
       group: this.group,
       log: this.log,
-      calls,
-      clock,
       random: this.#random.fork('fetch'),
-      limits,
-      logger,
-      meters,
       exclusive: (job) => this.exclusive(job),
       onFetched: (snapshot) => this.#drive({ type: 'snapshotFetched', snapshot }),
       onFailed: (snapshot) => this.#drive({ type: 'snapshotFetchFailed', snapshot }),
@@ -553,15 +553,7 @@ export class RunningReplica
 
   /** Keeps two writers of this group's snapshots apart. */
   exclusive<T>(job: () => Promise<T>): Promise<T> {
-    const result = this.#snapshotLock.then(job, job)
-    const settled: Promise<unknown> = result
-      .catch(() => undefined)
-      .then(() => {
-        // The shared promise again, once nobody waits: an idle replica keeps none of its own.
-        if (this.#snapshotLock === settled) this.#snapshotLock = SETTLED
-      })
-    this.#snapshotLock = settled
-    return result
+    return this.#snapshots.run(job)
   }
 
   /** Storage, state machine or core: this replica has stopped for good. */
@@ -587,7 +579,8 @@ export class RunningReplica
     meters.replicas.add(-1)
     if (this.#role === 'leader') meters.leading.add(-1)
     this.#storage.close(cause)
-    this.#gates = []
+    this.#leaving?.close()
+    this.#gates.clear()
     this.#proposals?.rejectAll(unknownOutcome(cause), cause)
     this.#barriers?.rejectAll(cause)
     this.#calls?.rejectAll(unknownOutcome(cause))

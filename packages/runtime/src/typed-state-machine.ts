@@ -6,6 +6,7 @@ import type {
   Command,
   LogIndex,
   MaybePromise,
+  ProposeOptions,
   ReadMode,
   Replica,
   StateMachine,
@@ -44,7 +45,7 @@ export interface TypedReplica<Command, Result, Query, Answer> {
   /** The replica itself, for everything that has no types of its own. */
   readonly replica: Replica
   /** See {@link Replica.propose}. */
-  propose(command: Command, options?: CallOptions): Promise<Result>
+  propose(command: Command, options?: ProposeOptions): Promise<Result>
   /** See {@link Replica.query}. */
   query(
     query: Query,

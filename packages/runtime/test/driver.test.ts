@@ -162,7 +162,6 @@ describe('a full disk', () => {
     const result = replica.propose(encodeUtf8('x'))
     await clock.settle()
     expect(decodeUtf8(await result)).toBe('x@1')
-    expect(core.inputs.some(({ type }) => type === 'transferLeadership')).toBe(true)
   })
 
   it('that is nearly so refuses proposals too', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Clock, Entry, SnapshotMeta, StateMachine, WriteBatch } from '@quorate/core'
 import { QuorateError, membershipOf } from '@quorate/core'
 import { ApplyLane } from '../src/apply-lane.ts'
+import { wrapCommand } from '../src/envelope.ts'
 import { StorageLane } from '../src/storage-lane.ts'
 import { manualClock } from './fixtures/manual-clock.ts'
 import { silentMeters } from './fixtures/meters.ts'
@@ -79,6 +80,35 @@ describe('the apply lane', () => {
     expect(installed).toEqual([20])
     expect(jobs).toEqual(['ran'])
     expect(lane.appliedIndex).toBe(21)
+  })
+
+  it('runs a job that waits ahead of a restore after it: the core stands at the snapshot already', async () => {
+    const order: string[] = []
+    let finish: () => void = () => {}
+    const stateMachine: StateMachine = {
+      apply: (commands) =>
+        new Promise((resolve) => {
+          order.push('apply')
+          finish = () => resolve(commands.map(({ payload }) => payload))
+        }),
+      query: (query) => query,
+      snapshot: () => [],
+      restore: async () => void order.push('restore'),
+    }
+    const lane = new ApplyLane(context(), stateMachine, 0, {
+      onResult: () => {},
+      onApplied: () => void order.push('applied'),
+      onInstalled: () => void order.push('installed'),
+      onFailed: () => void order.push('failed'),
+    })
+    const payload = wrapCommand({ high: 1, low: 2 }, 1, new Uint8Array(1))
+    lane.apply([{ index: 1, epoch: 1, kind: 'command', payload }])
+    lane.run(() => void order.push('job'))
+    lane.install(snapshot(10), 1, () => one(10))
+    lane.durable(1)
+    finish()
+    await settle()
+    expect(order).toEqual(['apply', 'applied', 'restore', 'installed', 'job'])
   })
 
   it('stops where a snapshot that nothing replaces cannot be read', async () => {
