@@ -189,7 +189,9 @@ export class MemoryFs implements Fs {
   unlink(path: string): void {
     this.hook?.({ name: 'unlink', path })
     const { directory, name } = this.#parent(path)
-    if (!directory.entries.has(name)) throw failure('ENOENT', path)
+    const inode = directory.entries.get(name)
+    if (inode === undefined) throw failure('ENOENT', path)
+    this.freeBytes += inode.size
     this.#names(directory, [{ name, target: undefined }])
   }
 
