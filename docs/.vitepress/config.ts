@@ -8,17 +8,20 @@ function apiSidebar(): DefaultTheme.SidebarItem[] {
   return JSON.parse(readFileSync(file, 'utf8')) as DefaultTheme.SidebarItem[]
 }
 
-/** The pages of a folder by their first heading, in the order of that. */
-function pages(folder: string): DefaultTheme.SidebarItem[] {
+/** The pages of a folder by their first heading, in the order of that or of what `by` gives. */
+function pages(
+  folder: string,
+  by = (page: DefaultTheme.SidebarItem): string => page.text ?? '',
+): DefaultTheme.SidebarItem[] {
   const path = new URL(`../${folder}/`, import.meta.url)
   return readdirSync(path)
-    .filter((file) => file.endsWith('.md') && file !== 'index.md')
+    .filter((file) => file.endsWith('.md') && file !== 'index.md' && file !== 'template.md')
     .map((file) => {
       const text = readFileSync(new URL(file, path), 'utf8')
       const name = file.replace(/\.md$/, '')
       return { text: /^# (.+)$/m.exec(text)?.[1] ?? name, link: `/${folder}/${name}` }
     })
-    .toSorted((a, b) => (a.text < b.text ? -1 : 1))
+    .toSorted((a, b) => (by(a) < by(b) ? -1 : 1))
 }
 
 const reading: DefaultTheme.SidebarItem[] = [
@@ -29,12 +32,7 @@ const reading: DefaultTheme.SidebarItem[] = [
 
 const decisions: DefaultTheme.SidebarItem[] = [
   { text: 'About decisions', link: '/adr/' },
-  { text: '1. ESM only', link: '/adr/0001-esm-only' },
-  { text: '2. One step, with the time in it', link: '/adr/0002-one-step' },
-  { text: '3. Hard state is opaque bytes', link: '/adr/0003-opaque-hard-state' },
-  { text: '4. One version for every package', link: '/adr/0004-fixed-versions' },
-  { text: '5. Snapshots are pulled', link: '/adr/0005-pulled-snapshots' },
-  { text: '6. Identity is in the command', link: '/adr/0006-command-envelope' },
+  ...pages('adr', (page) => page.link ?? ''),
 ]
 
 export default defineConfig({
