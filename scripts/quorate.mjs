@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// `npx quorate …` from anywhere in this repository: the playground's command, as it was last
-// built. npx finds it because the root's package.json names it, so nothing has to be linked.
+// `npx quorate …` in the root of this repository: the playground's command, as it was last built.
+// npx finds it because the root's package.json names it, so nothing has to be linked; in a folder
+// with a package.json of its own npx would look elsewhere, and `node` with this file's path helps.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

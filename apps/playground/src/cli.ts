@@ -3,22 +3,32 @@ import { Command, CommanderError } from 'commander'
 import { addCheck } from './commands/check.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDemo } from './commands/demo.ts'
+import { addLeaders } from './commands/leaders.ts'
 import { addLoad } from './commands/load.ts'
+import { addMembers } from './commands/members.ts'
+import { addMoves } from './commands/moves.ts'
 import { addNode } from './commands/node.ts'
 import { addSim } from './commands/sim.ts'
 import { addStatus } from './commands/status.ts'
 import { addStore } from './commands/store.ts'
-import { exitCodes, exitOf } from './output/exit-codes.ts'
+import { addTransaction } from './commands/txn.ts'
+import { addWatch } from './commands/watch.ts'
+import { CommandEnd, exitCodes, exitOf } from './output/exit-codes.ts'
 import { printError } from './output/report.ts'
 
-function createProgram(): Command {
+/** What is wrong with the arguments, for a program that reads standard error. */
+function errorAsJson(text: string): void {
+  const message = text.trim().replace(/^error: /, '')
+  printError({ json: true }, new CommandEnd('usage', message))
+}
+
+function createProgram(json: boolean): Command {
   const program = new Command('quorate')
     .description('A sharded, replicated key-value store: run a cluster, use it, look at it.')
     .version('0.0.0')
-    .showHelpAfterError('(--help shows what there is)')
     .showSuggestionAfterError()
+    .enablePositionalOptions()
     .configureHelp({ sortSubcommands: true })
-    .exitOverride()
     .addHelpText(
       'after',
       `
@@ -32,19 +42,32 @@ A cluster is found by its file in the data directory (./data), or by --connect.`
   addDemo(program)
   addNode(program)
   addClientCommands(program)
+  addTransaction(program)
+  addWatch(program)
   addLoad(program)
   addStatus(program)
+  addMembers(program)
+  addLeaders(program)
+  addMoves(program)
   addCheck(program)
   addSim(program)
   addStore(program)
-  for (const command of program.commands.flatMap((one) => [one, ...one.commands])) {
-    command.exitOverride().showHelpAfterError('(--help shows what there is)')
+  for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
+    command.exitOverride()
+    if (json) command.showHelpAfterError(false).configureOutput({ outputError: errorAsJson })
+    else command.showHelpAfterError('(--help shows what there is)')
   }
   return program
 }
 
 async function main(): Promise<void> {
-  const program = createProgram()
+  const json = process.argv.includes('--json')
+  const program = createProgram(json)
+  // Whoever reads the output has seen enough, as `head` has: no failure, and nothing left to do.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
   try {
     await program.parseAsync()
   } catch (error) {
@@ -53,7 +76,6 @@ async function main(): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : exitCodes.usage[0]
       return
     }
-    const json = process.argv.includes('--json')
     printError({ json, debug: process.argv.includes('--debug') }, error)
     process.exitCode = exitCodes[exitOf(error)][0]
   } finally {

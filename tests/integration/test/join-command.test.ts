@@ -36,10 +36,10 @@ function isSpread({ shards }: KvStatus, hosts: readonly string[], each: number):
   )
 }
 
-describe.each(['raft', 'paxos'])('a fourth host of %s', (consensus) => {
+describe('a fourth host', () => {
   let cluster: ProcessCluster
   beforeAll(async () => {
-    cluster = await processCluster({ ids: IDS, consensus, shards: 4 })
+    cluster = await processCluster({ ids: IDS, consensus: 'paxos', shards: 4 })
     await Promise.all(IDS.map((id) => cluster.start(id)))
     await Promise.all(
       Array.from({ length: 8 }, (_, at) => cluster.run('put', `key-${at}`, `value-${at}`)),
@@ -54,7 +54,7 @@ describe.each(['raft', 'paxos'])('a fourth host of %s', (consensus) => {
       const all = [...IDS, 'd']
       await untilStatus(cluster, (status) => isSpread(status, all, 3))
       await Promise.all(all.map((id) => cluster.kill(id)))
-      // It asks nobody: nobody is there yet.
+      // Whom it asks may not be there yet.
       const others = ['b', 'c', 'a']
       await Promise.all([cluster.join('d'), ...others.map((id) => cluster.start(id))])
       const { hosts } = await untilStatus(cluster, (status) => isSpread(status, all, 3))

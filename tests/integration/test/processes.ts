@@ -1,7 +1,7 @@
 // Clusters of real processes for tests: each host is the built command, on free ports, killed with
 // SIGKILL and started again on the same data.
-import type { ChildProcess } from 'node:child_process'
-import { execFile, fork } from 'node:child_process'
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process'
+import { execFile, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { KvClient } from '@quorate/kv'
@@ -83,18 +84,30 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 }
 
 /** Runs the built command to its end. */
-export async function runCommand(...args: string[]): Promise<CommandResult> {
+export function runCommand(...args: string[]): Promise<CommandResult> {
+  return runWithInput('', ...args)
+}
+
+/** Runs the built command to its end, with something on standard input. */
+export async function runWithInput(input: string, ...args: string[]): Promise<CommandResult> {
   checkBuilt()
+  const running = promisify(execFile)(process.execPath, [CLI, ...args], { maxBuffer: 1 << 28 })
+  // A command that does not read its input may be gone before it is there.
+  running.child.stdin?.on('error', () => {}).end(input)
   try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [CLI, ...args], {
-      maxBuffer: 1 << 28,
-    })
+    const { stdout, stderr } = await running
     return { code: 0, out: stdout, err: stderr }
   } catch (error) {
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: string; stderr?: string }
     if (typeof code !== 'number') throw error
     return { code, out: stdout ?? '', err: stderr ?? '' }
   }
+}
+
+/** Starts the built command, which goes on until it is asked to end. */
+export function startCommand(...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
+  checkBuilt()
+  return spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** Plans a cluster; nothing runs yet. */

@@ -40,6 +40,13 @@ export async function addToClusterFile(
   await writeClusterFile(data, { ...file, hosts: [...others, host] })
 }
 
+/** Takes a host that has left out of the file, where there is one. */
+export async function removeFromClusterFile(data: string, id: string): Promise<void> {
+  const file = await readClusterFile(data)
+  const hosts = file?.hosts.filter((host) => host.id !== id) ?? []
+  if (file !== undefined && hosts.length > 0) await writeClusterFile(data, { ...file, hosts })
+}
+
 /**
  * Reads the file; `undefined` where there is none.
  *

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { ManagedOptions } from '@quorate/kv'
 import { QuorateError, checkId, compareIds, isQuorateError } from '@quorate/core'
 import type { ClusterOptions, NodeOptions } from '../commands/node.ts'
-import { CommandEnd } from '../output/exit-codes.ts'
+import { CommandEnd, exitOf } from '../output/exit-codes.ts'
 import { isWildcard, urlHost } from '../server/address.ts'
 import type { HostSettings, RunningHost } from '../server/run-host.ts'
 import { hostFilePath } from '../server/run-host.ts'
@@ -87,21 +87,22 @@ export async function joiningHost(
   const fresh = options.storage === 'memory' || !existsSync(join(options.data, id))
   const rejoin = options.rejoin === true
   const known = file?.hosts.find((entry) => entry.id === id)?.peer === peer
-  if (file !== undefined && known && !rejoin) {
-    if (fresh) {
-      throw new CommandEnd(
-        'config',
-        `host ${id} belongs to the cluster, and its data is not here: where it is gone for good, add --rejoin`,
-      )
-    }
-    // Everybody knows where it is, so it needs nobody to start again: the others may be starting too.
-    return settings(file.plan, file.hosts)
+  if (known && fresh && !rejoin) {
+    throw new CommandEnd(
+      'config',
+      `host ${id} belongs to the cluster, and its data is not here: where it is gone for good, add --rejoin`,
+    )
   }
-  const addresses = await clientAddresses(
+  const answer = await clientAddresses(
     options.join === true ? undefined : options.join,
     options.data,
   )
-  const answer = await askToJoin(addresses, { id, peer, fresh, rejoin })
+    .then((addresses) => askToJoin(addresses, { id, peer, fresh, rejoin }))
+    .catch((error: unknown) => {
+      // The others may be starting too: whoever has been here knows enough.
+      if (file === undefined || !known || rejoin || exitOf(error) !== 'unavailable') throw error
+      return file
+    })
   return settings(answer.plan, answer.hosts)
 }
 
@@ -116,7 +117,7 @@ export async function takePart(host: RunningHost, options: NodeOptions): Promise
       break
     } catch (error) {
       // The others may be starting too.
-      const waits = isQuorateError(error) && error.retryable
+      const waits = isQuorateError(error) && (error.retryable || error.code === 'TIMEOUT')
       if (!waits || performance.now() > deadline) throw error
     }
   }

@@ -57,6 +57,20 @@ export async function tellOfLeaving(addresses: readonly string[], id: string): P
   return false
 }
 
+/** Whether one of the hosts at `addresses` says that a host of this name answers it. */
+export async function answers(addresses: readonly string[], id: string): Promise<boolean> {
+  for (const address of addresses) {
+    const response = await fetch(`${httpOrigin(address)}/api/hosts?id=${encodeURIComponent(id)}`, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).catch(() => undefined)
+    const answer = (await response?.json().catch(() => undefined)) as
+      | { reachable?: unknown }
+      | undefined
+    if (answer?.reachable === true) return true
+  }
+  return false
+}
+
 function ask(address: string, method: 'POST' | 'DELETE', body: object): Promise<Response> {
   return fetch(`${httpOrigin(address)}/api/hosts`, {
     method,

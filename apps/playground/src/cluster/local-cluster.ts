@@ -75,6 +75,7 @@ export interface LocalCluster {
 }
 
 const RESTART_MS = 2_000
+const RESTART_MS_MAX = 30_000
 
 /** Starts all hosts and waits until each is ready; `report` is told of deaths and restarts. */
 export async function startLocalCluster(
@@ -84,6 +85,7 @@ export async function startLocalCluster(
   report: (line: string) => void,
 ): Promise<LocalCluster> {
   const children = new Map<string, ChildProcess>()
+  const timers = new Set<NodeJS.Timeout>()
   let stopping = false
 
   const start = async (host: PlannedHost, again = false): Promise<HostReady> => {
@@ -107,19 +109,27 @@ export async function startLocalCluster(
   }
   const restart = (host: PlannedHost, code: number | null, signal: string | null): void => {
     if (stopping) return
-    report(
-      `host ${host.id} ended (${signal ?? `exit code ${code}`}); it is started again in ${RESTART_MS / 1_000} s`,
-    )
-    setTimeout(() => {
-      if (stopping) return
+    report(`host ${host.id} ended (${signal ?? `exit code ${code}`}); ${startedIn(RESTART_MS)}`)
+    startLater(host, RESTART_MS)
+  }
+  const startLater = (host: PlannedHost, delayMs: number): void => {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
       start(host, true).then(
         () => report(`host ${host.id} is back`),
-        (error: unknown) => report((error as Error).message),
+        (error: unknown) => {
+          if (stopping) return
+          const longerMs = Math.min(delayMs * 2, RESTART_MS_MAX)
+          report(`${(error as Error).message}; ${startedIn(longerMs)}`)
+          startLater(host, longerMs)
+        },
       )
-    }, RESTART_MS)
+    }, delayMs)
+    timers.add(timer)
   }
   const stop = async (): Promise<void> => {
     stopping = true
+    for (const timer of timers) clearTimeout(timer)
     await Promise.all(
       [...children.values()].map(async (child) => {
         if (child.exitCode !== null || child.signalCode !== null) return
@@ -138,6 +148,10 @@ export async function startLocalCluster(
     await stop()
     throw error
   }
+}
+
+function startedIn(delayMs: number): string {
+  return `it is started again in ${delayMs / 1_000} s`
 }
 
 function argumentsOf(

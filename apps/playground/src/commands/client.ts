@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { KvEntry } from '@quorate/kv'
 import { CommandEnd } from '../output/exit-codes.ts'
-import { bytesAsJson, printResult } from '../output/report.ts'
+import { bytesAsJson, printResult, shown, writeLine } from '../output/report.ts'
 import type { ClientOptions } from './options.ts'
 import { integer, withClient, withConnection } from './options.ts'
 
@@ -105,8 +105,7 @@ function addScan(program: Command): void {
                 : options.keys === true
                   ? shown(entry.key)
                   : `${shown(entry.key)}\t${shown(entry.value)}`
-            if (!process.stdout.write(`${line}\n`))
-              await new Promise((resolve) => process.stdout.once('drain', resolve))
+            await writeLine(line)
           }
         })
       },
@@ -117,15 +116,8 @@ function entryAsJson(entry: KvEntry): object {
   return { key: bytesAsJson(entry.key), value: bytesAsJson(entry.value), version: entry.version }
 }
 
-/** One line whatever the bytes: JSON's escapes where they are needed. */
-function shown(bytes: Uint8Array): string {
-  const text = bytesAsJson(bytes)
-  if (typeof text !== 'string') return JSON.stringify(text)
-  const quoted = JSON.stringify(text)
-  return quoted.slice(1, -1) === text ? text : quoted
-}
-
-async function readInput(): Promise<Uint8Array> {
+/** All of standard input. */
+export async function readInput(): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk)
   return Buffer.concat(chunks)

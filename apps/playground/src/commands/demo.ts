@@ -1,5 +1,6 @@
 // demo: a whole cluster on this machine, one process for each host, until ctrl-C.
-import { resolve } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { choose, consensusChoices, storageChoices } from '../choices.ts'
@@ -69,6 +70,8 @@ export function addDemo(program: Command): void {
     })
 }
 
+const KEEPS_NOTHING = '--storage memory'
+
 /** What cannot change once a data directory holds a cluster. */
 function layoutOf(options: DemoOptions): string {
   const { nodes, shards, replicas, consensus, storage } = options
@@ -79,6 +82,15 @@ function layoutOf(options: DemoOptions): string {
 async function checkLayout(options: DemoOptions): Promise<ClusterFile['hosts']> {
   const file = await readClusterFile(options.data)
   if (file === undefined) return []
+  if (file.layout.endsWith(KEEPS_NOTHING)) {
+    // Addresses of a cluster whose data went with it lead nowhere.
+    const names = (await readdir(options.data)).filter((name) => name.endsWith('.hosts.json'))
+    await Promise.all(names.map((name) => rm(join(options.data, name))))
+    if (file.layout !== layoutOf(options)) {
+      process.stderr.write(`the cluster with ${file.layout} kept nothing: this is a new one\n`)
+    }
+    return []
+  }
   if (file.layout !== layoutOf(options)) {
     throw new CommandEnd(
       'config',

@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { Command } from 'commander'
 import { Option } from 'commander'
+import { QuorateError, isQuorateError } from '@quorate/core'
 import { loadRecords } from '../load/load.ts'
 import type { Format } from '../load/records.ts'
 import { formatOf, formats, readRecords } from '../load/records.ts'
@@ -54,6 +55,7 @@ export function addLoad(program: Command): void {
       const progress = createProgress(options.json !== true)
       const started = performance.now()
       const seconds = (): number => (performance.now() - started) / 1_000
+      let written = 0
       const total = await withConnection(options, (client) =>
         loadRecords(
           client,
@@ -63,14 +65,18 @@ export function addLoad(program: Command): void {
             valueOf: fieldOf ?? ((record) => record.value),
             inFlight: options.inFlight,
             timeoutMs: options.timeout,
-            onProgress: (now) =>
+            onProgress(now) {
+              written = now.acknowledged
               progress.update(
                 () =>
-                  `${now.acknowledged.toLocaleString('en')} records, ${Math.round(now.acknowledged / seconds()).toLocaleString('en')} a second`,
-              ),
+                  `${written.toLocaleString('en')} records, ${Math.round(written / seconds()).toLocaleString('en')} a second`,
+              )
+            },
           },
         ).finally(() => progress.end()),
-      )
+      ).catch((error: unknown) => {
+        throw withCount(error, written)
+      })
       const rate = Math.round(total.acknowledged / seconds())
       printResult(
         options,
@@ -79,6 +85,17 @@ export function addLoad(program: Command): void {
           `${total.acknowledged.toLocaleString('en')} records, ${(total.bytes / 1e6).toFixed(1)} MB in ${seconds().toFixed(1)} s (${rate.toLocaleString('en')} a second)`,
       )
     })
+}
+
+/** The same error, saying how much had been written. */
+function withCount(error: unknown, written: number): unknown {
+  const count = written === 1 ? '1 record was' : `${written.toLocaleString('en')} records were`
+  if (error instanceof CommandEnd) {
+    return new CommandEnd(error.exit, `${error.message}; ${count} written before`)
+  }
+  if (!isQuorateError(error) || written === 0) return error
+  const { code, message, retryable } = error
+  return new QuorateError(code, `${message}; ${count} written before`, { cause: error, retryable })
 }
 
 async function sourceOf(

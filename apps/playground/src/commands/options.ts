@@ -51,6 +51,14 @@ export async function withConnection<T>(
   }
 }
 
+/** Ends a command with subcommands that was given something else. */
+export function refuseUnknown(command: Command): void {
+  const [given] = command.args
+  if (given === undefined) return
+  const there = command.commands.map((one) => one.name()).join(', ')
+  command.error(`error: unknown command '${given}' of ${command.name()}; there is ${there}`)
+}
+
 /** Parses an integer within bounds. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -87,7 +87,7 @@ async function* readArray(source: Readable): AsyncGenerator<SourceRecord> {
       )
     }
   }
-  const array = parseJson(text, 1)
+  const array = parseWhole(text)
   if (!Array.isArray(array)) throw new CommandEnd('usage', 'the JSON file does not hold an array')
   for (const [at, item] of array.entries()) yield record(at + 1, item, JSON.stringify(item), at + 1)
 }
@@ -97,6 +97,18 @@ function record(number: number, fields: unknown, value: string, line: number): S
     throw malformed(line, 'not an object')
   }
   return { number, fields: fields as Record<string, unknown>, value }
+}
+
+/** Where an array ends too early or is no JSON, no single record is to blame. */
+function parseWhole(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const { message } = error as Error
+    const at = Number(/position (\d+)/.exec(message)?.[1] ?? text.length)
+    const line = text.slice(0, at).split('\n').length
+    throw new CommandEnd('usage', `the JSON array cannot be read, line ${line}: ${message}`)
+  }
 }
 
 function parseJson(text: string, line: number): unknown {

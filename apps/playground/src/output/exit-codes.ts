@@ -15,6 +15,7 @@ export const exitCodes = {
   unauthorized: [7, 'the cluster refused the caller'],
   config: [8, 'an option or a data directory does not fit'],
   corrupt: [9, 'stored data is damaged'],
+  compacted: [10, 'the changes asked for are no longer held'],
   interrupted: [130, 'interrupted before it could end in order'],
 } as const
 
@@ -23,15 +24,19 @@ export type Exit = keyof typeof exitCodes
 
 const byCode: Partial<Record<ErrorCode, Exit>> = {
   CLUSTER_MISMATCH: 'config',
+  COMPACTED: 'compacted',
   CONFLICT: 'conflict',
+  CROSS_SHARD: 'usage',
   INVALID_ARGUMENT: 'usage',
   INVALID_OPTIONS: 'config',
   LIMIT_EXCEEDED: 'usage',
   NO_QUORUM: 'unavailable',
   NO_SPACE: 'unavailable',
   NOT_LEADER: 'unavailable',
+  NOT_SUPPORTED: 'config',
   OUTCOME_UNKNOWN: 'unknown',
   PORT_IN_USE: 'config',
+  SESSION_EXPIRED: 'unknown',
   STORAGE_ALGORITHM_MISMATCH: 'config',
   STORAGE_CORRUPT: 'corrupt',
   STORAGE_LOCKED: 'config',

@@ -1,7 +1,8 @@
 // How results and errors are printed: data to standard output, everything else to standard error,
 // one JSON document with --json, and never a stack unless asked for.
+import { once } from 'node:events'
 import { isQuorateError } from '@quorate/core'
-import { CommandEnd } from './exit-codes.ts'
+import { CommandEnd, exitOf } from './exit-codes.ts'
 
 /** Options that every command has. */
 export interface OutputOptions {
@@ -21,10 +22,13 @@ export function printResult(options: OutputOptions, value: unknown, text: () => 
 export function printError(options: OutputOptions, error: unknown): void {
   if (error instanceof CommandEnd && error.message === '') return
   const code = isQuorateError(error) ? error.code : undefined
+  const exit = exitOf(error)
   const message = printable(error instanceof Error ? error.message : String(error))
   const line =
     options.json === true
-      ? JSON.stringify({ error: { code: code ?? 'FAILED', message } })
+      ? JSON.stringify({
+          error: { code: code ?? exit.replace(/[A-Z]/g, '_$&').toUpperCase(), message },
+        })
       : `error${code === undefined ? '' : `[${code}]`}: ${message}`
   process.stderr.write(`${line}\n`)
   if (options.debug === true && error instanceof Error) process.stderr.write(`${error.stack}\n`)
@@ -34,6 +38,19 @@ export function printError(options: OutputOptions, error: unknown): void {
 export function bytesAsJson(bytes: Uint8Array): string | { readonly base64: string } {
   const text = textOf(bytes)
   return text ?? { base64: Buffer.from(bytes).toString('base64') }
+}
+
+/** One line whatever the bytes: JSON's escapes where they are needed. */
+export function shown(bytes: Uint8Array): string {
+  const text = bytesAsJson(bytes)
+  if (typeof text !== 'string') return JSON.stringify(text)
+  const quoted = JSON.stringify(text)
+  return quoted.slice(1, -1) === text ? text : quoted
+}
+
+/** Writes a line to standard output, and waits where whoever reads it is slower. */
+export async function writeLine(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
 }
 
 /** The text of well-formed UTF-8 bytes. */

@@ -49,6 +49,8 @@ export interface DirectoryContext {
 export interface HostDirectory {
   /** All hosts, those that have left among them. */
   readonly hosts: readonly HostEntry[]
+  /** Whether a host belongs to the cluster and can be reached. */
+  answers(id: NodeId): boolean
   /**
    * Takes a host in.
    *
@@ -99,6 +101,11 @@ class Directory implements HostDirectory {
     return this.#hosts
   }
 
+  answers(id: NodeId): boolean {
+    const known = this.#hosts.find((entry) => entry.id === id)
+    return known !== undefined && known.gone !== true && this.#context.host.reachable(id)
+  }
+
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { id, peer } = request
     const { host, file, peerPort } = this.#context
@@ -117,7 +124,12 @@ class Directory implements HostDirectory {
     if ((await this.#context.placed()).includes(id)) {
       throw new QuorateError('CONFLICT', `host ${id} belongs to the cluster still`)
     }
-    this.#merge([{ id, peer: '', stamp: Math.max(Date.now(), known.stamp + 1), gone: true }])
+    const left = { id, peer: '', stamp: Math.max(Date.now(), known.stamp + 1), gone: true }
+    // It hears so itself first, while it can be reached.
+    const { host } = this.#context
+    const news = encodeTable(mergeHosts(this.#hosts, [left]).hosts)
+    await host.call(id, SERVICE, news, { timeoutMs: TIMEOUT_MS }).catch(() => {})
+    this.#merge([left])
     await this.#lane
   }
 
@@ -154,7 +166,10 @@ class Directory implements HostDirectory {
     if (changed.length === 0 || this.#closed) return
     this.#hosts = hosts
     for (const { id, peer, gone } of changed) {
-      if (id === host.id) continue
+      if (id === host.id) {
+        if (gone === true) host.logger.warn({}, 'this host has left the cluster: stop it')
+        continue
+      }
       host.setPeer(id, gone === true ? undefined : peer)
       const fields = { peer: id, address: peer }
       host.logger.info(fields, gone === true ? 'a host has left' : 'a host belongs to the cluster')

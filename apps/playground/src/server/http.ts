@@ -32,7 +32,7 @@ export interface HttpContext {
   /** The state of the cluster. */
   view(): Promise<ClusterView>
   /** Who belongs to the cluster. */
-  readonly directory: Pick<HostDirectory, 'join' | 'forget'>
+  readonly directory: Pick<HostDirectory, 'answers' | 'join' | 'forget'>
 }
 
 /** Makes the server; it does not listen yet. */
@@ -96,6 +96,10 @@ async function changeHosts(
   // Every browser sends its page's origin with these methods.
   if (request.headers.origin !== undefined) {
     throw new QuorateError('UNAUTHORIZED', 'pages do not change who belongs to the cluster')
+  }
+  if (request.method === 'GET') {
+    const asked = new URL(request.url ?? '/', 'http://localhost').searchParams.get('id')
+    return sendJson(response, 200, { id: asked, reachable: directory.answers(asked ?? '') })
   }
   const { id, peer, fresh, rejoin } = (await readBody(request)) as Record<string, unknown>
   const host = checkId(id, "a host's name")

@@ -11,7 +11,7 @@ import { createHost } from '@quorate/runtime'
 import { webSocketListener, webSockets } from '@quorate/transport-ws'
 import { choose, consensusChoices, placement, storageChoices } from '../choices.ts'
 import type { ClusterPlan, HostEntry } from '../cluster/host-table.ts'
-import { urlHost } from './address.ts'
+import { isWildcard, urlHost } from './address.ts'
 import { createClusterView } from './cluster-view.ts'
 import { hostDirectory } from './host-directory.ts'
 import { createHttp } from './http.ts'
@@ -105,7 +105,9 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
     const port = await listen(http, settings.clientPort, bind)
     const listener = webSocketListener({ server: http, path: '/client' })
     const clientAddress = `ws://${urlHost(advertise)}:${port}/client`
-    open.push(await serveKv({ kv, listener, advertise: clientAddress }))
+    // An address of this machine alone would lead clients of others astray.
+    const told = isWildcard(advertise) ? undefined : clientAddress
+    open.push(await serveKv({ kv, listener, advertise: told }))
     return {
       kv,
       clientAddress,

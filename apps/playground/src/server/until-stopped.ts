@@ -20,3 +20,21 @@ export function untilStopped(): Promise<void> {
     if (hasParent) process.once('disconnect', stop)
   })
 }
+
+/** A signal that is aborted by ctrl-C or SIGTERM, until it is forgotten; asked twice, the process ends at once. */
+export function untilInterrupted(): { readonly signal: AbortSignal; forget(): void } {
+  const controller = new AbortController()
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort()
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return {
+    signal: controller.signal,
+    forget() {
+      process.off('SIGINT', stop)
+      process.off('SIGTERM', stop)
+    },
+  }
+}
