@@ -218,6 +218,8 @@ export interface ShardStatus {
   readonly keys: number
   /** Bytes of keys and values, likewise. */
   readonly bytes: number
+  /** How many commands and reads have come to the leader since its host started. */
+  readonly requests: number
   /** The keys in it, in a store of sorted ranges. */
   readonly range?: RangeJson | undefined
 }

@@ -259,6 +259,38 @@ describe('a store of sorted ranges', () => {
     expect((await cluster.kv('b').get('k/n'))?.text()).toBe(`${count}`)
   })
 
+  test('ranges that are too large are split, and merged once they are nearly empty', async () => {
+    const kv = await open([], { ranges: { splitBytes: 20_000, mergeAfterMs: 200 } })
+    const keys = Array.from({ length: 400 }, (_, at) => `k/${String(at).padStart(3, '0')}`)
+    const value = 'v'.repeat(150)
+    await kv.batch(keys.map((key) => ({ type: 'put', key, value })))
+    await until(kv, (now) => calm(now) && ranges(now) >= 4)
+    const { shards } = await kv.status()
+    expect(Math.max(...shards.map(({ bytes }) => bytes))).toBeLessThanOrEqual(40_000)
+    expect(await keysOf(kv.scan())).toEqual(keys)
+    for (const key of keys.slice(5)) await kv.delete(key)
+    await until(kv, (now) => calm(now) && ranges(now) === 1)
+    expect(await keysOf(kv.scan())).toEqual(keys.slice(0, 5))
+  })
+
+  test('a range that is too busy is split between the keys that are asked for', async () => {
+    const ranges1 = { splitRequestsPerSecond: 50, mergeAfterMs: 3_600_000 }
+    const kv = await open([], { ranges: ranges1 })
+    const client = await cluster.client()
+    let stop = false
+    const readers = Array.from({ length: 4 }, async (_, reader) => {
+      for (let turn = 0; !stop; turn++)
+        await client.get(`${reader % 2 === 0 ? 'f' : 'p'}/${turn % 50}`)
+    })
+    const placement = await until(kv, (now) => ranges(now) >= 2)
+    stop = true
+    await Promise.all(readers)
+    const at = placement.shards[0]?.range?.end ?? ''
+    // Somewhere from the first key that is asked for to the last.
+    expect(at > Buffer.from('f/0').toString('hex')).toBe(true)
+    expect(at <= Buffer.from('p/9').toString('hex')).toBe(true)
+  })
+
   test('a store of hash slots is not split', async () => {
     cluster = await testCluster({ kv: { managed: { intervalMs: 30 } } })
     await expect(cluster.kv('a').admin.split('k')).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })

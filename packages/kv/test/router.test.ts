@@ -1,7 +1,7 @@
 // The router against hosts that the test plays itself, on a clock that it moves: what is asked of
 // whom after each kind of answer, and what a caller is told in the end.
 import { ByteWriter, createRandom } from '@quorate/core'
-import type { Clock, ErrorCode, Timer } from '@quorate/core'
+import type { ErrorCode } from '@quorate/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { decodeCommand } from '../src/machine/command.ts'
 import type { KvCommand } from '../src/machine/command.ts'
@@ -12,41 +12,7 @@ import { routeTable } from '../src/routing/routes.ts'
 import type { RouteTable } from '../src/routing/routes.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { put } from './support/machine.ts'
-
-/** A clock that moves when it is told to. */
-class ManualClock implements Clock {
-  time = 0
-  readonly #timers = new Set<{ at: number; run: () => void }>()
-
-  now(): number {
-    return this.time
-  }
-  wallNow(): number {
-    return this.time
-  }
-  setTimer(delayMs: number, run: () => void): Timer {
-    const timer = { at: this.time + Math.max(0, delayMs), run }
-    this.#timers.add(timer)
-    return { cancel: () => void this.#timers.delete(timer) }
-  }
-  defer(run: () => void): void {
-    this.setTimer(0, run)
-  }
-  get pending(): number {
-    return this.#timers.size
-  }
-  advance(ms: number): void {
-    const end = this.time + ms
-    for (;;) {
-      const due = [...this.#timers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
-      if (due === undefined) break
-      this.#timers.delete(due)
-      this.time = Math.max(this.time, due.at)
-      due.run()
-    }
-    this.time = end
-  }
-}
+import { ManualClock } from './support/manual-clock.ts'
 
 interface Sent {
   readonly to: string

@@ -19,7 +19,7 @@ export type AdminRequest =
   | { readonly op: 'placement' | 'where' }
   | { readonly op: 'change'; readonly command: PlacementCommand }
   /** To a shard's leader. */
-  | { readonly op: 'group'; readonly shard: ShardId }
+  | { readonly op: 'group' | 'asked'; readonly shard: ShardId }
   | {
       readonly op: 'membership'
       readonly shard: ShardId
@@ -44,6 +44,8 @@ export interface GroupView {
   readonly behind: Readonly<Record<NodeId, number>>
   /** The shard's epoch. */
   readonly epoch: number
+  /** Bytes of its keys and values. */
+  readonly bytes: number
 }
 
 /** The bytes of a request. */
@@ -71,7 +73,7 @@ export function decodeAdmin(bytes: Uint8Array): AdminRequest {
     op === 'placement' ||
     op === 'where' ||
     (op === 'change' && typeof command === 'object') ||
-    ((op === 'group' || op === 'prepare') && whole(shard)) ||
+    ((op === 'group' || op === 'asked' || op === 'prepare') && whole(shard)) ||
     (op === 'membership' && whole(shard) && ids(voters) && ids(learners) && whole(version)) ||
     (op === 'transfer' && whole(shard) && isId(to)) ||
     (op === 'fence' && whole(shard) && whole(epoch))

@@ -275,10 +275,13 @@ export async function answerForGroup(
       }
       const { membership, leader } = status
       const settled = membership.outgoing.length === 0
-      const { epoch } = machine
-      const view: GroupView = { leader: leader ?? replica.id, membership, settled, behind, epoch }
+      const { epoch, bytes } = machine.info()
+      const led = { leader: leader ?? replica.id, membership, settled, behind }
+      const view: GroupView = { ...led, epoch, bytes }
       return encodeAnswerJson(view)
     }
+    case 'asked':
+      return encodeAnswerJson(served.asked())
     case 'membership': {
       const { voters, learners, version } = request
       const options = { timeoutMs, expectedVersion: version }

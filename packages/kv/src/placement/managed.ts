@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import { Keeper, initialPlacement } from './keeper.ts'
 import { Mover } from './mover.ts'
 import type { MoverOptions } from './mover.ts'
+import type { RangeOptions } from './range-planner.ts'
 import { placementMachine } from './state.ts'
 
 const MAP_HOSTS = 5
@@ -32,6 +33,16 @@ export const MANAGED: OptionNames<ManagedOptions> = {
   movesPerHostMax: true,
   lagEntriesMax: true,
   balanceLeaders: true,
+  moveBytesPerSecond: true,
+  ranges: true,
+}
+
+/** The names of {@link RangeOptions}. */
+export const RANGES: OptionNames<RangeOptions> = {
+  splitBytes: true,
+  splitRequestsPerSecond: true,
+  mergeBytes: true,
+  mergeAfterMs: true,
 }
 
 /** A host's part in a managed placement. */

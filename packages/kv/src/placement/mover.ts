@@ -1,7 +1,7 @@
 // Carries out and plans moves, on the leader of the map's group. Each look goes by what is there:
 // whoever leads next goes on where the last one stopped, whatever had been done or not.
 import { QuorateError, decodeUtf8 } from '@quorate/core'
-import type { Gauge, NodeId, Replica, ShardId, Timer } from '@quorate/core'
+import type { Counter, Gauge, NodeId, Replica, ShardId, Timer } from '@quorate/core'
 import type { Store } from '../store/store.ts'
 import type { AdminRequest, GroupView } from './admin.ts'
 import { encodeAdmin } from './admin.ts'
@@ -10,6 +10,10 @@ import { planLeaders, planMoves } from './planner.ts'
 import { decodeChangeResult, encodeChange } from './state.ts'
 import { forgetGiven, runHandover } from './handover-run.ts'
 import { isBusy } from './handovers.ts'
+import { pace } from './pace.ts'
+import type { Pace } from './pace.ts'
+import type { RangeOptions } from './range-planner.ts'
+import { Ranges } from './ranges.ts'
 import type {
   Placement,
   PlacementCommand,
@@ -35,6 +39,13 @@ export interface MoverOptions {
   readonly lagEntriesMax?: number | undefined
   /** Whether leadership is spread evenly. Default `true`. */
   readonly balanceLeaders?: boolean | undefined
+  /**
+   * Most bytes a second that moves, splits and merges copy in all, on average: the bytes of a shard
+   * count when a new replica of it begins to learn. Default: no bound.
+   */
+  readonly moveBytesPerSecond?: number | undefined
+  /** When ranges are split and merged by themselves; `false`: never. Default: by their size and load. */
+  readonly ranges?: RangeOptions | false | undefined
 }
 
 /** What a mover is made of. */
@@ -57,6 +68,9 @@ export class Mover {
   /** When each host was last reached, on the monotonic clock. */
   readonly #seen = new Map<NodeId, number>()
   readonly #gauges: { readonly moving: Gauge; readonly underReplicated: Gauge }
+  readonly #copied: Counter
+  readonly #pace: Pace
+  readonly #ranges: Ranges | undefined
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #leading = false
@@ -76,6 +90,17 @@ export class Mover {
         labels,
       ),
     }
+    this.#copied = metrics.counter(
+      'kv_move_copied_bytes_total',
+      'bytes that moves, splits and merges have begun to copy',
+      labels,
+    )
+    const { options, store } = context
+    const { moveBytesPerSecond = Number.POSITIVE_INFINITY, ranges } = options
+    this.#pace = pace(store.host.clock, moveBytesPerSecond)
+    const change = (command: PlacementCommand): Promise<void> => this.#change(command)
+    this.#ranges =
+      ranges === false ? undefined : new Ranges({ store, options: ranges ?? {}, change })
     this.#schedule()
   }
 
@@ -99,7 +124,10 @@ export class Mover {
     const { map, store } = this.#context
     const leads = map.replica.consensus().role === 'leader'
     // A new leader has seen nobody yet: everybody gets the whole time anew.
-    if (leads && !this.#leading) this.#seen.clear()
+    if (leads && !this.#leading) {
+      this.#seen.clear()
+      this.#ranges?.reset()
+    }
     this.#leading = leads
     if (!leads) return
     try {
@@ -110,6 +138,7 @@ export class Mover {
       await this.#carryOut(map.machine.placement, dead)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
       await this.#spreadLeaders(map.machine.placement)
+      if (!map.machine.placement.paused) await this.#ranges?.look(map.machine.placement)
     } catch (error) {
       store.host.logger.debug({ error }, 'the placement could not be looked after this time')
     }
@@ -157,7 +186,10 @@ export class Mover {
     const { store } = this.#context
     const context = {
       router: store.router,
-      pace: () => Promise.resolve(),
+      pace: async (bytes: number) => {
+        await this.#pace.wait(bytes)
+        this.#copied.add(bytes)
+      },
       change: (command: PlacementCommand) => this.#change(command),
       isStopped: () => this.#closed,
     }
@@ -192,6 +224,9 @@ export class Mover {
       missing.map((id) => keeper.ask(id, { op: 'prepare', shard }, STEP_TIMEOUT_MS)),
     )
     if (missing.some((id) => !learners.includes(id))) {
+      const bytes = group.bytes * missing.filter((id) => !learners.includes(id)).length
+      if (!this.#pace.take(bytes)) return
+      this.#copied.add(bytes)
       const all = [...new Set([...learners, ...missing])]
       await this.#onShard(shard, { op: 'membership', shard, voters, learners: all, version })
       return

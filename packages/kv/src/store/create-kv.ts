@@ -16,7 +16,7 @@ import type { Host, SnapshotPolicy } from '@quorate/runtime'
 import { decodeAdmin, kvAdmin } from '../placement/admin.ts'
 import type { KvAdmin } from '../placement/admin.ts'
 import { answerForGroup } from '../placement/keeper.ts'
-import { MANAGED, managedPlacement } from '../placement/managed.ts'
+import { MANAGED, RANGES, managedPlacement } from '../placement/managed.ts'
 import type { ManagedOptions, ManagedPlacement } from '../placement/managed.ts'
 import type { KvEvents, KvLifetime, KvOperations } from '../kv.ts'
 import type { HistoryLimits } from '../machine/history.ts'
@@ -165,7 +165,10 @@ function checkNames(options: KvOptions): void {
   checkOptionNames('createKv', options, OPTIONS)
   if (options.snapshots) checkOptionNames('createKv.snapshots', options.snapshots, SNAPSHOTS)
   if (options.history) checkOptionNames('createKv.history', options.history, HISTORY)
-  if (options.managed) checkOptionNames('createKv.managed', options.managed, MANAGED)
+  const { managed } = options
+  if (!managed) return
+  checkOptionNames('createKv.managed', managed, MANAGED)
+  if (managed.ranges) checkOptionNames('createKv.managed.ranges', managed.ranges, RANGES)
 }
 
 function checkOptions(name: string, partitioner: Partitioner): void {

@@ -26,6 +26,8 @@ export interface ReplicaReport extends ShardReplicaStatus {
   readonly keys: number
   /** Bytes of keys and values. */
   readonly bytes: number
+  /** How many commands and reads have come to it since it started. */
+  readonly requests: number
 }
 
 /** How one host stands. */
@@ -120,6 +122,7 @@ function shardStatus(
     })),
     keys: best?.keys ?? 0,
     bytes: best?.bytes ?? 0,
+    requests: leading?.requests ?? 0,
     ...(range === undefined ? {} : { range: rangeJson(range) }),
   }
 }

@@ -3,7 +3,9 @@
 import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
 import type { Clock, NodeId, Replica, Timer, Unsubscribe } from '@quorate/core'
 import { rawKey } from '../key.ts'
-import { encodeCommand, stampCommand } from '../machine/command.ts'
+import { decodeCommand, encodeCommand, stampCommand } from '../machine/command.ts'
+import { hexOf } from '../machine/key-range.ts'
+import { decodeQuery } from '../machine/query.ts'
 import type { Change } from '../machine/history.ts'
 import type { ShardMachine } from '../machine/shard-machine.ts'
 import { replyError } from '../routing/wire.ts'
@@ -17,6 +19,8 @@ const WATCH_WAIT_MS = 5_000
 const WATCHES_MAX = 8_192
 const WATCH_CHANGES_MAX = 2_048
 const WATCH_BYTES_MAX = 524_288
+const SAMPLE_EVERY = 64
+const SAMPLES = 64
 const TICK_RETRY_MS = 500
 const TICK_MAX_MS = 60_000
 
@@ -32,6 +36,8 @@ export interface ShardReplicaContext {
   readonly logTime: LogTime
   /** Sends a request to another host. */
   send(to: NodeId, request: KvRequest, respond: (reply: KvReply) => void): void
+  /** Whether to remember some of the keys that are asked for. */
+  readonly sampled: boolean
   /** The version of the map that replies tell of. */
   mapVersion(): number
 }
@@ -50,6 +56,9 @@ export class ShardReplica {
   /** The log time for which the timer is set, infinity where none is. */
   #tickMs = Number.POSITIVE_INFINITY
   #closed = false
+  /** How many commands and questions have come. */
+  #requests = 0
+  readonly #samples: string[] = []
   readonly #cleanup: Unsubscribe[] = []
 
   constructor(context: ShardReplicaContext) {
@@ -60,8 +69,26 @@ export class ShardReplica {
     this.#cleanup.push(context.machine.onApplied(() => this.#scheduleTick()))
   }
 
+  /** How many commands and questions have come. */
+  get requests(): number {
+    return this.#requests
+  }
+
+  /** Keys that were asked for lately, in hexadecimal digits: a few, each request's as likely. */
+  asked(): readonly string[] {
+    return this.#samples
+  }
+
+  #count(kind: 'command' | 'query', payload: Uint8Array): void {
+    const number = this.#requests++
+    if (!this.#context.sampled || number % SAMPLE_EVERY !== 0) return
+    const key = askedKey(kind, payload)
+    if (key !== undefined) this.#samples[(number / SAMPLE_EVERY) % SAMPLES] = hexOf(rawKey(key))
+  }
+
   /** Proposes a command that stands in memory of its own. */
   command(payload: Uint8Array, epoch: number, timeoutMs: number, respond: Respond): void {
+    this.#count('command', payload)
     if (epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
     stampCommand(payload, this.#context.logTime.now())
     this.replica.propose(payload, { timeoutMs }).then(
@@ -73,6 +100,7 @@ export class ShardReplica {
   /** Answers a question. */
   query(request: Query, respond: Respond): void {
     const { mode } = request.level
+    this.#count('query', request.payload)
     if (request.epoch < this.machine.epoch) return this.#refuse(respond, this.#epochError())
     if (mode === 'follower') return this.#followerQuery(request, respond)
     this.#afterRevision(request.level.revisionMin, request.timeoutMs, respond, () => {
@@ -261,6 +289,20 @@ export class ShardReplica {
 
   #refuse(respond: Respond, error: unknown): void {
     respond({ ok: false, mapVersion: this.#context.mapVersion(), error: replyError(error) })
+  }
+}
+
+/** The first key of a command or question; `undefined` where it has none or cannot be read. */
+function askedKey(kind: 'command' | 'query', payload: Uint8Array): Uint8Array | undefined {
+  try {
+    if (kind === 'command') {
+      const command = decodeCommand(payload)
+      return command.type === 'transaction' ? command.success[0]?.key : undefined
+    }
+    const query = decodeQuery(payload)
+    return query.type === 'get' ? query.keys[0] : undefined
+  } catch {
+    return undefined
   }
 }
 

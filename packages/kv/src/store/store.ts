@@ -138,6 +138,7 @@ export class Store {
       clock,
       logTime: this.#logTime,
       send: (to, request, respond) => this.#send(to, request, respond),
+      sampled: this.routes.ranged,
       mapVersion: () => this.routes.version,
     })
     this.#shards.set(shard, served)
@@ -216,7 +217,7 @@ export class Store {
   report(): HostReport {
     const replicas = [...this.#shards]
       .sort(([a], [b]) => a - b)
-      .map(([shard, { replica, machine }]) => this.#replicaReport(shard, replica, machine))
+      .map(([shard, served]) => this.#replicaReport(shard, served))
     return { host: this.host.id, address: this.#addresses.get(this.host.id), replicas }
   }
 
@@ -321,7 +322,7 @@ export class Store {
     })
   }
 
-  #replicaReport(shard: ShardId, replica: Replica, machine: ShardMachine): ReplicaReport {
+  #replicaReport(shard: ShardId, { replica, machine, requests }: ShardReplica): ReplicaReport {
     const status = replica.consensus()
     const { role, leader, appliedIndex, commitIndex, lastIndex, membership } = status
     const { keys, bytes, sessions, epoch } = machine.info()
@@ -341,6 +342,7 @@ export class Store {
       sessions,
       keys,
       bytes,
+      requests,
     }
   }
 

@@ -149,6 +149,23 @@ describe('a managed placement', () => {
     expect((await cluster.kv('d').get('k'))?.text()).toBe('v')
   })
 
+  test('a move waits until what was copied before it is paid for', async () => {
+    const kv = await open(4, { moveBytesPerSecond: 1 })
+    const keys = Array.from({ length: 64 }, (_, n) => `k/${n}`)
+    await kv.batch(keys.map((key) => ({ type: 'put', key, value: 'v'.repeat(200) })))
+    await cluster.start('d')
+    await kv.admin.join('d')
+    const first = await until(kv, (now) => load(now, 'd') === 1)
+    expect(first.shards.filter(({ move }) => move !== undefined).length).toBeGreaterThan(0)
+    // Those that are planned do not even begin to learn.
+    for (let look = 0; look < 12; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      const { shards } = await kv.status()
+      expect(shards.flatMap(({ learners }) => learners)).toEqual([])
+    }
+    expect(load(await kv.admin.placement(), 'd')).toBe(1)
+  })
+
   test('a host that is drained ends empty and can leave', async () => {
     const kv = await open(4)
     await cluster.start('d')
