@@ -6,6 +6,7 @@ import { advanceCommit } from './commit.ts'
 import { resetElectionDeadline, upToDate } from './election.ts'
 import type { AppendReply, AppendRequest, CommitNotice } from './messages.ts'
 import type { RaftState } from './state.ts'
+import { isBlank } from './vouching.ts'
 
 /** Takes entries of this term's leader. */
 export function handleAppend(r: RaftState, from: NodeId, m: AppendRequest): void {
@@ -126,7 +127,7 @@ function appendReply(
   hint: LogIndex,
   hintTerm: Epoch,
 ): AppendReply {
-  return { type: 'appendReply', term: r.term, id, ok, index, hint, hintTerm, blank: r.blank }
+  return { type: 'appendReply', term: r.term, id, ok, index, hint, hintTerm, blank: isBlank(r) }
 }
 
 /** Refuses entries that do not join the log, and says from where they may: one probe for each term, not for each entry. */

@@ -7,18 +7,24 @@ import type { AppendRequest, RaftMessage, SnapshotOffer } from './messages.ts'
 /** The version of the messages. */
 export const WIRE_VERSION = 1
 
-/** What a kind of message holds: flags in one byte, then numbers, then ids. */
+/** What a kind of message holds: flags in one byte, then numbers, then single ids, then a list of ids. */
 interface Layout {
   readonly type: RaftMessage['type']
   readonly flags: readonly string[]
   readonly numbers: readonly string[]
+  readonly id?: readonly string[]
   readonly ids?: string
 }
 
 // The position of a layout is its kind's byte.
 const LAYOUTS: readonly Layout[] = [
-  { type: 'vote', flags: ['pre', 'transfer'], numbers: ['lastIndex', 'lastTerm'] },
-  { type: 'voteReply', flags: ['pre', 'granted'], numbers: [] },
+  {
+    type: 'vote',
+    flags: ['pre', 'transfer', 'relay'],
+    numbers: ['lastIndex', 'lastTerm'],
+    id: ['candidate'],
+  },
+  { type: 'voteReply', flags: ['pre', 'granted'], numbers: [], id: ['candidate', 'voter'] },
   { type: 'append', flags: [], numbers: ['id', 'prevIndex', 'prevTerm', 'commit'] },
   { type: 'appendReply', flags: ['ok', 'blank'], numbers: ['id', 'index', 'hint', 'hintTerm'] },
   {
@@ -38,6 +44,7 @@ const LAYOUTS: readonly Layout[] = [
   { type: 'read', flags: ['lease'], numbers: ['token'] },
   { type: 'readReply', flags: [], numbers: ['token', 'index'] },
   { type: 'wake', flags: [], numbers: [] },
+  { type: 'refill', flags: [], numbers: ['index'] },
 ]
 
 const KINDS: ReadonlyMap<string, number> = new Map(LAYOUTS.map(({ type }, kind) => [type, kind]))
@@ -49,7 +56,7 @@ type Fields = Record<string, unknown>
 export const raftCodec: Codec<RaftMessage> = {
   write(writer, message) {
     const kind = KINDS.get(message.type) as number
-    const { flags, numbers, ids } = LAYOUTS[kind] as Layout
+    const { flags, numbers, id, ids } = LAYOUTS[kind] as Layout
     const fields = message as unknown as Fields
     writer.uint8(WIRE_VERSION)
     writer.uint8(kind)
@@ -60,10 +67,11 @@ export const raftCodec: Codec<RaftMessage> = {
       )
     }
     for (const name of numbers) writer.varint(fields[name] as number)
+    for (const name of id ?? []) writer.text(fields[name] as NodeId)
     if (ids !== undefined) {
       const list = fields[ids] as readonly NodeId[]
       writer.varint(list.length)
-      for (const id of list) writer.text(id)
+      for (const each of list) writer.text(each)
     }
     if (message.type === 'append') writeEntries(writer, message)
     else if (message.type === 'snapshotOffer') snapshotMetaCodec.write(writer, message.snapshot)
@@ -73,7 +81,7 @@ export const raftCodec: Codec<RaftMessage> = {
     if (version !== WIRE_VERSION) throw malformed('another version')
     const layout = LAYOUTS[reader.uint8()]
     if (layout === undefined) throw malformed('an unknown kind')
-    const { type, flags, numbers, ids } = layout
+    const { type, flags, numbers, id, ids } = layout
     const fields: Fields = { type, term: reader.varint() }
     if (flags.length > 0) {
       const bits = reader.uint8()
@@ -81,6 +89,7 @@ export const raftCodec: Codec<RaftMessage> = {
       for (const [at, name] of flags.entries()) fields[name] = (bits & (1 << at)) !== 0
     }
     for (const name of numbers) fields[name] = reader.varint()
+    for (const name of id ?? []) fields[name] = readId(reader)
     if (ids !== undefined) fields[ids] = readIds(reader)
     if (type === 'append') readEntries(reader, fields as unknown as Writable<AppendRequest>)
     else if (type === 'snapshotOffer') {
@@ -128,12 +137,14 @@ function readEntries(reader: ByteReader, message: Writable<AppendRequest>): void
 function readIds(reader: ByteReader): readonly NodeId[] {
   const count = reader.count(2)
   const ids: NodeId[] = []
-  for (let at = 0; at < count; at++) {
-    const id = reader.text()
-    if (!isId(id)) throw malformed('an id of another alphabet')
-    ids.push(id)
-  }
+  for (let at = 0; at < count; at++) ids.push(readId(reader))
   return ids
+}
+
+function readId(reader: ByteReader): NodeId {
+  const id = reader.text()
+  if (!isId(id)) throw malformed('an id of another alphabet')
+  return id
 }
 
 function malformed(what: string): QuorateError {

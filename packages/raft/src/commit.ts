@@ -5,6 +5,7 @@ import { membershipCommitted } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { committable } from './quorums.ts'
 import { termCommitted } from './read-index.ts'
+import { refilled, refilling } from './refill.ts'
 import type { RaftState } from './state.ts'
 
 /** Commits what a quorum holds durably, this leader counted only as far as its own disk is. */
@@ -51,6 +52,7 @@ export function advanceCommit(r: RaftState, index: LogIndex): void {
  * for the own disk keeps a state machine from being ahead of its log after a crash.
  */
 export function handOut(r: RaftState): void {
+  if (refilling(r)) return
   const last = Math.min(r.commitIndex, r.log.stableIndex)
   if (r.applying >= last || r.applyReading !== 0 || r.out.applies) return
   if (r.applyInflight.count > 0 && r.applyInflight.bytes >= r.limits.applyBytesMax) return
@@ -94,4 +96,5 @@ export function handleApplied(r: RaftState, index: LogIndex): void {
   assert(index <= r.applying, 'only what was handed out is applied')
   if (index > r.applied) r.applied = index
   r.applyInflight.acknowledge(index)
+  if (r.refill !== undefined) refilled(r, index)
 }

@@ -13,7 +13,7 @@ import type {
 } from '@quorate/core'
 import { assert, assertNever, encode } from '@quorate/core'
 import { entriesReadToApply, handOut, handleApplied, maybeCommit } from './commit.ts'
-import { campaign, ownVoteDurable } from './election.ts'
+import { ownVoteDurable, timedOut } from './election.ts'
 import { hardStateCodec } from './hard-state.ts'
 import { surrenderLease, tickLeader } from './heartbeat.ts'
 import { wakeFollower } from './hibernation.ts'
@@ -24,6 +24,7 @@ import type { RaftMessage } from './messages.ts'
 import { propose } from './propose.ts'
 import { readBarrier, readsWakeAt, tickReads } from './read-index.ts'
 import { receive } from './receive.ts'
+import { refillWakeAt, requestSnapshot, tickRefill } from './refill.ts'
 import { entriesReadFor, sendAppend } from './replication.ts'
 import { snapshotFetchFailed, snapshotFetched, snapshotTaken } from './snapshot.ts'
 import type { RaftState } from './state.ts'
@@ -144,7 +145,7 @@ function dispatch(r: RaftState, input: Input<RaftMessage>): void {
     case 'entriesRead':
       return entriesRead(r, input.id, input.entries)
     case 'requestSnapshot':
-      return r.out.reject(input.id, 'NOT_SUPPORTED', 'cannot be refilled on request', r.leader)
+      return requestSnapshot(r, input.id)
     case 'peerUnreachable':
       return peerUnreachable(r, input.peer)
     case 'peerReachable':
@@ -157,8 +158,9 @@ function dispatch(r: RaftState, input: Input<RaftMessage>): void {
 function tick(r: RaftState): void {
   noticeStall(r)
   if (r.role === 'leader') tickLeader(r)
-  else if (r.now >= r.electionDeadline) campaign(r, false)
+  else if (r.now >= r.electionDeadline) timedOut(r)
   if (r.reads.size > 0) tickReads(r)
+  if (r.refill !== undefined) tickRefill(r)
   if (r.transfer !== undefined) expireTransfer(r)
   if (r.change !== undefined) expireChange(r)
 }
@@ -175,7 +177,12 @@ function noticeStall(r: RaftState): void {
     if (late <= heartbeatIntervalMs) return
     r.mark('raft/stall/leader')
     surrenderLease(r)
-    for (const p of r.peers) p.heardAt = Math.max(p.heardAt, r.now - electionTimeoutMs / 2)
+    for (const p of r.peers) {
+      // Whoever was not heard since the last stall is not excused by the next: a process that always
+      // stands still would lead for ever.
+      if (p.heardAt >= r.stalledAt) p.heardAt = Math.max(p.heardAt, r.now - electionTimeoutMs / 2)
+    }
+    r.stalledAt = r.now
     return
   }
   const stood = late > electionTimeoutMs / 2
@@ -251,5 +258,6 @@ function nextWake(r: RaftState): number {
   if (r.reads.size > 0) at = Math.min(at, readsWakeAt(r))
   if (r.transfer !== undefined) at = Math.min(at, r.transfer.deadline)
   if (r.change !== undefined && r.change.stage === 'learn') at = Math.min(at, r.change.deadline)
+  if (r.refill !== undefined) at = Math.min(at, refillWakeAt(r))
   return at
 }

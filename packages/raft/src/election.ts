@@ -9,14 +9,29 @@ import { followerReads, leaderFound, leaderLost } from './read-index.ts'
 import { abandonChange, trackMembers } from './membership.ts'
 import { electionOutcome } from './quorums.ts'
 import type { RaftState } from './state.ts'
-import { abandonTransfer, transferSettled } from './transfer.ts'
+import { seekLeader, seeks } from './hibernation.ts'
+import { refilling } from './refill.ts'
+import { abandonTransfer, passToRelay, transferSettled } from './transfer.ts'
 
 /** Draws the time at which a replica that hears no leader campaigns. */
 export function resetElectionDeadline(r: RaftState): void {
   const timeout = r.options.electionTimeoutMs
   r.electionTimeout = timeout * (1 + r.random.fraction())
   r.electionDeadline =
-    promotable(r) && r.options.priority > 0 ? r.now + r.electionTimeout : Number.POSITIVE_INFINITY
+    mayCampaign(r) || seeks(r) ? r.now + r.electionTimeout : Number.POSITIVE_INFINITY
+}
+
+function mayCampaign(r: RaftState): boolean {
+  return promotable(r) && r.options.priority > 0
+}
+
+/** Nobody was heard for too long. */
+export function timedOut(r: RaftState): void {
+  if (mayCampaign(r)) campaign(r, false)
+  else {
+    if (seeks(r)) seekLeader(r)
+    resetElectionDeadline(r)
+  }
 }
 
 /** A leader of this term was heard: waits for it anew. */
@@ -28,11 +43,12 @@ export function hearLeader(r: RaftState, from: NodeId): void {
 }
 
 /**
- * Whether the replica may campaign: it votes, keeps state, and its log is at least what it once
- * acknowledged. Checked at every way into a campaign.
+ * Whether the replica may campaign: it votes, keeps a state that it trusts, and its log is at least
+ * what it once acknowledged. Checked at every way into a campaign.
  */
 export function promotable(r: RaftState): boolean {
   return (
+    !refilling(r) &&
     (r.isVoter || leaving(r)) &&
     !r.membership.witnesses.includes(r.id) &&
     !r.blank &&
@@ -57,6 +73,9 @@ export function becomeFollower(r: RaftState, term: Epoch, leader: NodeId | undef
     r.out.hardStateChanged = true
   }
   const wasLeader = r.role === 'leader'
+  // A candidate's term alone is no reason to wait longer: where only this replica can win, others that
+  // cannot would put it off again and again.
+  const waits = r.role !== 'follower' || leader !== undefined
   r.role = 'follower'
   r.leader = leader
   r.votes.clear()
@@ -66,7 +85,7 @@ export function becomeFollower(r: RaftState, term: Epoch, leader: NodeId | undef
     transferSettled(r)
     leaderFound(r)
   }
-  resetElectionDeadline(r)
+  if (waits || r.electionDeadline === Number.POSITIVE_INFINITY) resetElectionDeadline(r)
   r.event('become-follower', { leader: leader ?? null })
 }
 
@@ -90,6 +109,9 @@ export function campaign(r: RaftState, transfer: boolean): void {
     return
   }
   if (!r.isVoter) r.mark('raft/election/leaving-campaigns')
+  // The last one came to no end: maybe a quorum can only be reached through others.
+  r.relaying = !transfer && r.role !== 'follower'
+  r.via = undefined
   const alone = membersOf(r.membership).length === 1
   if (r.options.preVote && !transfer && !alone) becomePreCandidate(r)
   else becomeCandidate(r, transfer)
@@ -129,16 +151,22 @@ function requestVotes(r: RaftState, pre: boolean, term: Epoch): void {
     term,
     pre,
     transfer: r.transferring,
+    relay: r.relaying,
+    candidate: r.id,
     lastIndex: r.log.lastIndex,
     lastTerm: r.log.lastEpoch,
   }
-  for (const id of new Set([...r.membership.voters, ...r.membership.outgoing])) {
+  for (const id of votersOf(r)) {
     if (id === r.id) continue
     // A grant binds the voter to this log: a request that left before the log and the vote were
     // durable could elect, after a crash, the same replica with a shorter log in the same term.
     if (pre) r.out.send(id, message)
     else r.out.sendAfterPersist(id, message)
   }
+}
+
+function votersOf(r: RaftState): ReadonlySet<NodeId> {
+  return new Set([...r.membership.voters, ...r.membership.outgoing])
 }
 
 /** Counts its own vote, now that it is durable. */
@@ -185,21 +213,23 @@ function becomeLeader(r: RaftState): void {
   broadcastAppend(r)
   startHeartbeats(r)
   followerReads(r)
+  passToRelay(r)
   r.event('become-leader', { index: r.log.lastIndex })
 }
 
 /** Answers a request for a vote of this or a later term. */
 export function handleVote(r: RaftState, from: NodeId, m: VoteRequest): void {
-  if (shielded(r, from, m)) {
+  const { candidate } = m
+  if (shielded(r, m)) {
     r.mark('raft/election/shielded')
     if (m.pre) {
-      if (isMember(r.membership, from)) r.starvedAt.set(from, r.now)
+      if (from === candidate && isMember(r.membership, from)) r.starvedAt.set(from, r.now)
       rejectVote(r, from, m)
     }
     return
   }
   if (!m.pre && m.term > r.term) becomeFollower(r, m.term, undefined)
-  const free = r.vote === from || (r.vote === undefined && r.leader === undefined)
+  const free = r.vote === candidate || (r.vote === undefined && r.leader === undefined)
   const may = m.pre ? m.term > r.term || (m.term === r.term && free) : m.term === r.term && free
   if (may && !r.blank && acceptable(r, m)) {
     grantVote(r, from, m)
@@ -213,12 +243,12 @@ export function handleVote(r: RaftState, from: NodeId, m: VoteRequest): void {
  * Whether a leader is heard, or may be relying on its lease, so that no other may be elected yet.
  * The leader that is heard may itself ask, and may ask another to (Ongaro, sections 4.2.3, 6.4.1).
  */
-function shielded(r: RaftState, from: NodeId, m: VoteRequest): boolean {
+function shielded(r: RaftState, m: VoteRequest): boolean {
   if (m.transfer || m.term < r.term) return false
   if (r.now < r.silentUntil) return true
   if (!r.options.checkQuorum) return false
   if (r.role === 'leader') return true
-  return r.heardFrom !== from && r.now < r.heardAt + r.options.electionTimeoutMs
+  return r.heardFrom !== m.candidate && r.now < r.heardAt + r.options.electionTimeoutMs
 }
 
 function acceptable(r: RaftState, m: VoteRequest): boolean {
@@ -240,22 +270,41 @@ export function upToDate(
 }
 
 function grantVote(r: RaftState, to: NodeId, m: VoteRequest): void {
-  const reply: VoteReply = { type: 'voteReply', term: m.term, pre: m.pre, granted: true }
+  const { candidate } = m
+  if (m.relay) relay(r, m)
+  const reply = voteReply(r, m, m.term, true)
   if (m.pre) {
     r.out.send(to, reply)
     return
   }
   if (r.role !== 'follower') becomeFollower(r, r.term, undefined)
-  r.vote = to
+  r.vote = candidate
   r.out.hardStateChanged = true
   resetElectionDeadline(r)
-  r.event('grant-vote', { to })
+  r.event('grant-vote', { to: candidate })
   r.out.sendAfterPersist(to, reply)
+}
+
+/**
+ * Passes a request on that this replica itself grants. A vote is a durable statement of the voter's,
+ * so it does not matter which way it travels. Where nobody can lead who reaches a quorum and holds
+ * all that is committed, one that holds it is elected this way, and brings it to whom it reaches.
+ */
+function relay(r: RaftState, m: VoteRequest): void {
+  r.mark('raft/election/passed-on')
+  for (const id of votersOf(r)) {
+    if (id !== r.id && id !== m.candidate) r.out.send(id, { ...m, relay: false })
+  }
+}
+
+function voteReply(r: RaftState, m: VoteRequest, term: Epoch, granted: boolean): VoteReply {
+  const { pre, candidate } = m
+  return { type: 'voteReply', term, pre, granted, candidate, voter: r.id }
 }
 
 /** Refuses a vote, telling its own term, which may be news to the candidate. */
 export function rejectVote(r: RaftState, to: NodeId, m: VoteRequest): void {
-  r.out.sendAfterPersist(to, { type: 'voteReply', term: r.term, pre: m.pre, granted: false })
+  r.out.sendAfterPersist(to, voteReply(r, m, r.term, false))
 }
 
 /** Counts an answer. One voter counts once, whatever comes twice. */
@@ -267,6 +316,7 @@ export function handleVoteReply(r: RaftState, from: NodeId, m: VoteReply): void 
     r.mark('raft/election/late-vote')
     return
   }
-  if (!r.votes.has(from)) r.votes.set(from, m.granted)
+  if (from !== m.voter && m.granted) r.via = from
+  if (!r.votes.has(m.voter)) r.votes.set(m.voter, m.granted)
   tally(r)
 }

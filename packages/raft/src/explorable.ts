@@ -52,6 +52,7 @@ function cloneState(r: RaftState): RaftState {
     reads: cloneReads(r.reads),
     transfer: r.transfer === undefined ? undefined : { ...r.transfer },
     change: r.change === undefined ? undefined : { ...r.change },
+    refill: r.refill === undefined ? undefined : { ...r.refill },
   })
 }
 
@@ -82,8 +83,10 @@ function writeFingerprint(writer: ByteWriter, r: RaftState): void {
     r.leftoverFrom ?? 0,
     r.seq - r.durableSeq,
     Math.max(0, r.voteSeq - r.durableSeq),
+    Math.max(0, r.vouchSeq - r.durableSeq),
     r.fetch?.snapshot.index ?? 0,
     r.change?.id ?? 0,
+    r.refill === undefined ? 0 : r.refill.installed + 1,
   ]) {
     writer.varint(value)
   }
@@ -98,6 +101,7 @@ function writeFingerprint(writer: ByteWriter, r: RaftState): void {
       flag(r.stalled, 7),
   )
   writer.text(r.transfer === undefined ? '' : `${r.transfer.to} ${String(r.transfer.told)}`)
+  writer.text(`${String(r.relaying)} ${r.via ?? ''}`)
   for (const run of r.log.runs()) {
     writer.varint(run.from)
     writer.varint(run.epoch)

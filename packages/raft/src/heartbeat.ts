@@ -11,8 +11,8 @@ import { awaitRound, releaseReads } from './read-index.ts'
 import { noteMoved, sendAppend, sendProbe } from './replication.ts'
 import { reofferSnapshot } from './snapshot.ts'
 import type { RaftState } from './state.ts'
-import { handOver } from './transfer.ts'
-import { mayVouch, noteBlank, vouchedFor } from './vouching.ts'
+import { handOver, passOn } from './transfer.ts'
+import { fence, isBlank, mayVouch, noteBlank, vouchedFor } from './vouching.ts'
 
 // Answers are matched to the times at which they were asked for; older ones prove too little.
 const STAMPS_MAX = 64
@@ -74,10 +74,12 @@ export function tickLeader(r: RaftState): void {
   if (r.now < r.heartbeatAt || r.hibernating) return
   if (r.options.checkQuorum && !hearsQuorum(r)) {
     r.mark('raft/check-quorum/step-down')
+    passOn(r)
     becomeFollower(r, r.term, undefined)
     return
   }
   for (const p of r.peers) if (p.state === 'snapshot') reofferSnapshot(r, p)
+  fence(r)
   handOver(r)
   if (maySleep(r)) sleep(r)
   else startRound(r)
@@ -96,7 +98,7 @@ function hearsQuorum(r: RaftState): boolean {
 
 /** Takes a leader's heartbeat, of this term. */
 export function handleHeartbeat(r: RaftState, from: NodeId, m: Heartbeat): void {
-  if (m.vouch && r.blank) vouchedFor(r)
+  if (m.vouch && r.blank) vouchedFor(r, from)
   advanceCommit(r, Math.min(m.commit, r.log.lastIndex))
   noteFreshness(r, m)
   if (m.hibernate && r.commitIndex === r.log.lastIndex && m.leaderCommit === r.commitIndex) {
@@ -128,7 +130,7 @@ export function heartbeatReply(r: RaftState, round: number): HeartbeatReply {
     round,
     stamp: r.stamp,
     priority: r.options.priority,
-    blank: r.blank,
+    blank: isBlank(r),
     hibernating: r.hibernating,
     starved,
   }
@@ -149,7 +151,7 @@ export function handleHeartbeatReply(r: RaftState, p: Progress, m: HeartbeatRepl
   p.priority = m.priority
   p.starved = m.starved
   p.hibernating = m.hibernating
-  if (m.stamp > p.stamp) p.stamp = m.stamp
+  if (m.round >= p.round) p.stamp = m.stamp
   noteBlank(r, p, m.blank, m.round)
   if (m.round > p.round && m.round <= r.round) {
     p.round = m.round

@@ -1,5 +1,6 @@
 // A group with nothing to do stops its heartbeats, once every member holds everything and knows it.
 // Whoever is addressed wakes, and a lost connection counts as being addressed.
+import { membersOf } from '@quorate/core'
 import { resetElectionDeadline } from './election.ts'
 import { startRound } from './heartbeat.ts'
 import type { RaftState } from './state.ts'
@@ -23,6 +24,29 @@ export function sleep(r: RaftState): void {
     return
   }
   startRound(r, true)
+}
+
+/**
+ * Whether the replica has to look for its leader: in a group that may sleep nobody would come to one
+ * that cannot campaign, such as a learner that has just started.
+ */
+export function seeks(r: RaftState): boolean {
+  const { membership, options } = r
+  return options.hibernateAfterMs > 0 && r.leader === undefined && membership.voters.length > 0
+}
+
+/** Asks all members to wake their leader, or to become it. */
+export function seekLeader(r: RaftState): void {
+  r.mark('raft/hibernation/leader-sought')
+  for (const id of membersOf(r.membership)) {
+    if (id !== r.id) r.out.send(id, { type: 'wake', term: r.term })
+  }
+}
+
+/** Somebody is awake who has no leader. */
+export function stirred(r: RaftState): void {
+  if (r.role === 'leader') wakeLeader(r)
+  else wakeFollower(r)
 }
 
 /** A leader goes on with heartbeats because there is work. */

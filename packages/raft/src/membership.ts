@@ -203,9 +203,14 @@ export function trackMembers(r: RaftState): void {
     // replica that turned out to be no witness would be left without their commands.
     const committed = r.configs.activeIndex <= r.commitIndex
     const witness = committed && membership.witnesses.includes(id)
-    const known = r.progress.get(id) ?? new Progress(id, r.log.lastIndex + 1, witness, r.now)
-    known.witness = witness
-    peers.push(known)
+    let p = r.progress.get(id)
+    if (p === undefined) {
+      p = new Progress(id, r.log.lastIndex + 1, witness, r.now)
+      // It may have been a member before, and have acknowledged what it has dropped since.
+      p.staleUpTo = r.appendId
+    }
+    p.witness = witness
+    peers.push(p)
   }
   r.peers = peers
   r.progress.clear()

@@ -12,6 +12,10 @@ export interface VoteRequest {
   readonly pre: boolean
   /** Whether the leader itself asked for this election, so that its followers need not shield it. */
   readonly transfer: boolean
+  /** Whether those who grant it pass it on to the others, because the candidate may not reach them. */
+  readonly relay: boolean
+  /** Who seeks to lead; another than the sender where it was passed on. */
+  readonly candidate: NodeId
   /** The candidate's last entry. */
   readonly lastIndex: LogIndex
   /** That entry's term. */
@@ -28,6 +32,10 @@ export interface VoteReply {
   readonly pre: boolean
   /** Whether the vote is given. */
   readonly granted: boolean
+  /** Whom it is given to or refused. */
+  readonly candidate: NodeId
+  /** Whose vote it is; another than the sender's where it was passed on. */
+  readonly voter: NodeId
 }
 
 /** Carries entries, or none to probe where the logs meet. */
@@ -164,12 +172,22 @@ export interface ReadReply {
   readonly index: LogIndex
 }
 
-/** Asks a leader that let its group hibernate to go on with heartbeats. */
+/** Asks a leader that let its group hibernate to go on with heartbeats; a follower passes it on. */
 export interface Wake {
   /** Its kind. */
   readonly type: 'wake'
   /** The sender's term. */
   readonly term: Epoch
+}
+
+/** Asks a leader for a snapshot to replace what was applied, whatever the log holds. */
+export interface RefillRequest {
+  /** Its kind. */
+  readonly type: 'refill'
+  /** The sender's term. */
+  readonly term: Epoch
+  /** Only a snapshot that stands after this entry is of use. */
+  readonly index: LogIndex
 }
 
 /** A message between two replicas of a group. */
@@ -186,3 +204,4 @@ export type RaftMessage =
   | ReadRequest
   | ReadReply
   | Wake
+  | RefillRequest

@@ -45,9 +45,9 @@ export class Progress {
   offered: LogIndex = 0
   /** When a snapshot was offered last. */
   offeredAt = 0
-  /** Where it lacks its past: the round that, once confirmed, proves this leader current; 0 before it was asked for. */
+  /** Where it lacks its past: answers to earlier rounds may be from before it lost it. */
   vouchRound = 0
-  /** Where it lacks its past: it must reach this before it is vouched for. */
+  /** Where it lacks its past: the entry that must be committed without it, and that it must hold, before it is vouched for. */
   vouchIndex: LogIndex = 0
   /** Whether it lacks its past; counts for nothing then. */
   blank = false

@@ -229,6 +229,7 @@ function forwardedWakeAt(r: RaftState): number {
   return Number.POSITIVE_INFINITY
 }
 
-function retryMs(r: RaftState): number {
+/** After how long an answer is overdue. */
+export function retryMs(r: RaftState): number {
   return 3 * r.options.heartbeatIntervalMs
 }

@@ -1,13 +1,14 @@
 // What every message has in common: its term decides first whether it is news, old, or of now; only
 // then does its kind matter.
 import type { NodeId } from '@quorate/core'
-import { assertNever } from '@quorate/core'
+import { assertNever, isMember } from '@quorate/core'
 import { handleAppend, handleCommit } from './append.ts'
 import { becomeFollower, handleVote, handleVoteReply, hearLeader, rejectVote } from './election.ts'
 import { handleHeartbeat, handleHeartbeatReply, heartbeatReply } from './heartbeat.ts'
-import { wake, wakeFollower, wakeLeader } from './hibernation.ts'
-import type { RaftMessage } from './messages.ts'
+import { stirred, wake } from './hibernation.ts'
+import type { RaftMessage, Wake } from './messages.ts'
 import { handleRead, handleReadReply } from './read-index.ts'
+import { handleRefill } from './refill.ts'
 import { handleAppendReply } from './replication.ts'
 import { handleOffer } from './snapshot.ts'
 import type { RaftState } from './state.ts'
@@ -23,6 +24,13 @@ export function receive(r: RaftState, from: NodeId, m: RaftMessage): void {
     if (r.hibernating) stirred(r)
     if (m.term < r.term) rejectVote(r, from, m)
     else handleVote(r, from, m)
+    return
+  }
+  // Somebody who knows no leader asks, whatever its term.
+  if (m.type === 'wake') return stirred(r)
+  if (m.type === 'voteReply' && m.candidate !== r.id) {
+    r.mark('raft/election/answer-passed-on')
+    if (isMember(r.membership, m.candidate)) r.out.send(m.candidate, m)
     return
   }
   if (m.term > r.term) {
@@ -44,7 +52,7 @@ function answerStale(r: RaftState, from: NodeId, m: RaftMessage): void {
   }
 }
 
-function handle(r: RaftState, from: NodeId, m: RaftMessage): void {
+function handle(r: RaftState, from: NodeId, m: Exclude<RaftMessage, Wake>): void {
   switch (m.type) {
     case 'append':
       if (follow(r, from)) handleAppend(r, from, m)
@@ -70,9 +78,8 @@ function handle(r: RaftState, from: NodeId, m: RaftMessage): void {
       return handleVote(r, from, m)
     case 'voteReply':
       return handleVoteReply(r, from, m)
-    case 'wake':
-      if (r.role === 'leader') wakeLeader(r)
-      return
+    case 'refill':
+      return handleRefill(r, from, m)
     case 'appendReply':
     case 'heartbeatReply':
       return answered(r, from, m)
@@ -97,9 +104,4 @@ function follow(r: RaftState, from: NodeId): boolean {
   hearLeader(r, from)
   if (r.hibernating) wake(r)
   return true
-}
-
-function stirred(r: RaftState): void {
-  if (r.role === 'leader') wakeLeader(r)
-  else wakeFollower(r)
 }

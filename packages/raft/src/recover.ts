@@ -3,8 +3,9 @@
 import type { ConsensusInit, DurableState, LogIndex, Membership } from '@quorate/core'
 import { QuorateError, decode } from '@quorate/core'
 import { replicaLog } from '@quorate/core/algorithm'
+import type { ReplicaLog } from '@quorate/core/algorithm'
 import { ConfigHistory, noMembers } from './config-history.ts'
-import { resetElectionDeadline } from './election.ts'
+import { promotable, resetElectionDeadline } from './election.ts'
 import type { HardState } from './hard-state.ts'
 import { hardStateCodec, noHardState } from './hard-state.ts'
 import { electsAlone } from './heartbeat.ts'
@@ -22,15 +23,11 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): RaftStat
   const hard = recoverHardState(init, fresh)
   // Where the log is damaged it ends for now, so that nothing is read past the damage; what it once
   // acknowledged past it is remembered, so that no vote helps a log that lacks it.
-  const faultyFrom = recovered.faulty[0]?.first
+  const base = recovered.snapshot?.index ?? 0
+  const damage = recovered.faulty.find(({ last }) => last > base)
+  const faultyFrom = damage === undefined ? undefined : Math.max(damage.first, base + 1)
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
-  const log = replicaLog(
-    recovered.firstIndex,
-    lastIndex,
-    recovered.epochs,
-    recovered.tail,
-    init.limits.logWindowBytesMax,
-  )
+  const log = recoverLog(init, lastIndex)
   const commit = recoverCommit(init, hard, lastIndex)
   const r = new RaftState(
     init,
@@ -44,6 +41,19 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): RaftStat
   if (faultyFrom !== undefined) raiseFloor(r, recovered, faultyFrom)
   start(r, fresh)
   return r
+}
+
+function recoverLog({ recovered, limits }: ConsensusInit, lastIndex: LogIndex): ReplicaLog {
+  const { snapshot, faulty, firstIndex, epochs, tail } = recovered
+  const bytesMax = limits.logWindowBytesMax
+  const lost = faulty[0]
+  if (snapshot === undefined || lost === undefined || lost.first > snapshot.index) {
+    return replicaLog(firstIndex, lastIndex, epochs, tail, bytesMax)
+  }
+  // The snapshot holds what is damaged before it: the log begins after it, as if it were compacted.
+  const { index, epoch } = snapshot
+  const runs = [{ from: index, epoch }, ...epochs.filter(({ from }) => from > index)]
+  return replicaLog(index + 1, lastIndex, runs, tail, bytesMax)
 }
 
 function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
@@ -111,8 +121,10 @@ function start(r: RaftState, fresh: boolean): void {
     if (r.electionDeadline !== Number.POSITIVE_INFINITY) r.electionDeadline = r.now
   } else if (fresh) {
     // No promise can have been given before the first start, and no leader can be there.
-    if (r.electionDeadline !== Number.POSITIVE_INFINITY) r.electionDeadline -= timeout
+    r.electionDeadline -= timeout
   } else {
+    // Whoever only looks for a leader need not let it speak first.
+    if (!promotable(r) || r.options.priority === 0) r.electionDeadline -= timeout
     // It may have promised a leader, right before it stopped, to elect nobody for this long.
     r.silentUntil = r.now + timeout
   }

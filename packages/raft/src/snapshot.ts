@@ -5,6 +5,7 @@ import { acknowledge } from './append.ts'
 import { resetElectionDeadline, upToDate } from './election.ts'
 import type { SnapshotOffer } from './messages.ts'
 import type { Progress } from './progress.ts'
+import { refillInstalled, refilling, refillsFrom } from './refill.ts'
 import type { RaftState } from './state.ts'
 
 const INDEX_MAX = 2 ** 53 - 2 ** 32
@@ -15,6 +16,11 @@ export function offerSnapshot(r: RaftState, p: Progress): void {
   // Without a snapshot the log reaches back to its start, so nothing can be missing from it.
   if (snapshot === undefined) return
   p.becomeSnapshot(snapshot.index, r.now)
+  sendOffer(r, p, snapshot)
+}
+
+/** Tells a peer which snapshot there is, and who has it. */
+export function sendOffer(r: RaftState, p: Progress, snapshot: SnapshotMeta): void {
   r.appendId += 1
   const others: NodeId[] = []
   for (const other of r.peers) {
@@ -34,12 +40,13 @@ export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void 
   const { index, epoch } = m.snapshot
   // No leader holds an entry of a later term than its own, nor can a log go on without end.
   if (epoch > m.term || index > INDEX_MAX) return
-  if (index <= r.commitIndex) {
+  const refills = refillsFrom(r, m.snapshot)
+  if (index <= r.commitIndex && !refills) {
     r.mark('raft/snapshot/already-there')
     acknowledge(r, from, m.id, r.commitIndex)
     return
   }
-  if (r.log.matches(index, epoch)) {
+  if (r.log.matches(index, epoch) && !refills) {
     // The log holds the snapshot's last entry, so it holds all that the snapshot stands for.
     r.mark('raft/snapshot/log-suffices')
     r.commitIndex = index
@@ -67,7 +74,8 @@ export function handleOffer(r: RaftState, from: NodeId, m: SnapshotOffer): void 
 export function snapshotFetched(r: RaftState, snapshot: SnapshotMeta): void {
   const { fetch } = r
   r.fetch = undefined
-  if (snapshot.index <= r.commitIndex || r.role === 'leader') {
+  const overtaken = snapshot.index <= r.commitIndex && !refillsFrom(r, snapshot)
+  if (overtaken || r.role === 'leader') {
     r.mark('raft/snapshot/overtaken')
     return
   }
@@ -89,7 +97,7 @@ function install(r: RaftState, snapshot: SnapshotMeta): void {
     // What follows contradicts the snapshot or cannot be joined to it; left behind it would come
     // back after a crash as if it belonged there.
     if (r.commitIndex < r.log.lastIndex) r.out.truncateFrom = r.commitIndex + 1
-    if (r.leftoverFrom !== undefined) r.out.truncateFrom = r.leftoverFrom
+    else r.out.truncateFrom = r.leftoverFrom
     r.leftoverFrom = undefined
     r.log.restore(index, epoch)
     r.configs.restore(index, snapshot.membership)
@@ -99,9 +107,10 @@ function install(r: RaftState, snapshot: SnapshotMeta): void {
   r.out.install = snapshot
   r.out.hardStateChanged = true
   r.snapshot = snapshot
-  r.commitIndex = index
+  r.commitIndex = Math.max(r.commitIndex, index)
   r.applying = Math.max(r.applying, index)
   r.applyReading = 0
+  refillInstalled(r, index)
   if (upToDate(r.log.lastIndex, r.log.lastEpoch, r.floorIndex, r.floorTerm)) {
     r.floorIndex = 0
     r.floorTerm = 0
@@ -120,7 +129,8 @@ export function snapshotTaken(r: RaftState, taken: SnapshotMeta, compactTo: LogI
   const { index } = taken
   const epoch = r.log.epoch(index)
   const newest = r.snapshot?.index ?? 0
-  if (epoch === undefined || index > r.applied || index <= newest) {
+  // One of a state that is to be replaced is nobody's.
+  if (epoch === undefined || index > r.applied || index <= newest || refilling(r)) {
     r.mark('raft/snapshot/useless')
     return
   }

@@ -63,6 +63,18 @@ export interface PendingFetch {
   readonly term: Epoch
 }
 
+/** A refill that a caller waits for. */
+export interface PendingRefill {
+  /** The call. */
+  readonly id: CallId
+  /** When it was asked for. */
+  readonly since: number
+  /** When the leader is asked next, unless a snapshot is on its way. */
+  askAt: number
+  /** The snapshot that the state machine is being restored from; 0 before there is one. */
+  installed: LogIndex
+}
+
 /** What a replica is given. */
 export type ReplicaContext = Pick<
   ConsensusInit,
@@ -94,6 +106,8 @@ export class RaftState {
   wakeAt = 0
   /** Whether an election was put off because the process had stood still. */
   stalled = false
+  /** When a leader last found that it had stood still. */
+  stalledAt: number = Number.NEGATIVE_INFINITY
 
   /** The latest term seen. */
   term: Epoch
@@ -103,6 +117,8 @@ export class RaftState {
   readonly initial: Membership | undefined
   /** Whether it lacks its past. */
   blank: boolean
+  /** The batch that makes it durable that it was vouched for. */
+  vouchSeq = 0
   /** The last entry it once acknowledged and may have lost; see {@link HardState.floorIndex}. */
   floorIndex: LogIndex
   /** That entry's term. */
@@ -154,6 +170,10 @@ export class RaftState {
   voteSeq = 0
   /** Whether the campaign was asked for by the leader. */
   transferring = false
+  /** Whether its requests are to be passed on, because an earlier campaign came to no end. */
+  relaying = false
+  /** Who passed a vote on to it in this campaign. */
+  via: NodeId | undefined
 
   /** What a leader knows of its peers, in order of id. */
   peers: Progress[] = []
@@ -191,12 +211,14 @@ export class RaftState {
   snapshot: SnapshotMeta | undefined
   /** A snapshot being fetched. */
   fetch: PendingFetch | undefined
+  /** A refill under way. */
+  refill: PendingRefill | undefined
   /** When there was last anything to do. */
   busyAt: number
   /** Whether it has stopped waiting for or sending heartbeats. */
   hibernating = false
-  /** A follower's count of its answers to heartbeats. */
-  stamp = 0
+  /** A follower's count of its answers to heartbeats; it begins anywhere, so that no two starts share one. */
+  stamp: number
   /** When those answers were sent, oldest first, for bounded staleness. */
   readonly stamps: { readonly stamp: number; readonly at: number }[] = []
   /** Once `index` is applied, a local read shows all that was committed at `at`. */
@@ -237,6 +259,7 @@ export class RaftState {
     this.applied = init.appliedIndex
     this.silentUntil = init.now
     this.busyAt = init.now
+    this.stamp = init.random.fork('stamp').uint32()
   }
 
   /** The membership in force. */

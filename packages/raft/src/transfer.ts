@@ -108,11 +108,17 @@ export function expireTransfer(r: RaftState): void {
   }
 }
 
-/** Names an heir at once: for a leader that leaves. */
+/** Names an heir at once: for a leader that leaves, or that has lost its quorum, which the heir may reach. */
 export function passOn(r: RaftState): void {
   const heir = best(r)
   if (heir === undefined || heir.match < r.log.lastIndex) return
   r.out.send(heir.id, { type: 'timeoutNow', term: r.term })
+}
+
+/** Hands leadership to who passed votes on: it reaches them, which this leader does not. */
+export function passToRelay(r: RaftState): void {
+  const p = r.via === undefined ? undefined : r.progress.get(r.via)
+  if (p !== undefined && eligible(r, p)) startTransfer(r, undefined, p)
 }
 
 /** Hands over without being asked, where another voter is preferred or better connected. */

@@ -81,7 +81,11 @@ test('a follower 10 GB behind is filled from the log on disk in bounded memory',
   now = core.wakeAt
   run({ type: 'tick' })
   const grant = (pre: boolean): void =>
-    run({ type: 'receive', from: 'b', message: { type: 'voteReply', term: 2, pre, granted: true } })
+    run({
+      type: 'receive',
+      from: 'b',
+      message: { type: 'voteReply', term: 2, pre, granted: true, candidate: 'a', voter: 'b' },
+    })
   grant(true)
   while (persists.length > 0) run({ type: 'persisted', seq: persists.shift() as number })
   grant(false)

@@ -36,6 +36,14 @@ describe('every promise holds, and the group works again afterwards', () => {
     ['three voters without polls and shields', { raft: { preVote: false, checkQuorum: false } }],
     ['five voters', { members: { voters: ['a', 'b', 'c', 'd', 'e'] } }],
     ['members that change', { changes: true }],
+    [
+      'a member that comes back without its data',
+      { members: { voters: ['a', 'b', 'c', 'd', 'e'] }, returning: true },
+    ],
+    [
+      'a member that comes back without its data, without polls and shields',
+      { returning: true, raft: { preVote: false, checkQuorum: false } },
+    ],
     ['tight limits', { limits: tight }],
     ['a group that sleeps when idle', { raft: { hibernateAfterMs: 300 } }],
     ['priorities and hand-over', { raft: { priority: 3 } }],

@@ -1,11 +1,12 @@
 // A group under everything that can happen to it, drawn from a seed: the simulator checks every
 // promise after every step, and afterwards the group must come to work again by itself.
-import type { MembershipTarget, NodeId, Random, Tracer } from '@quorate/core'
-import { createRandom, encodeUtf8, noTracer } from '@quorate/core'
+import type { Membership, MembershipTarget, NodeId, Random, Tracer } from '@quorate/core'
+import { createRandom, encodeUtf8, membersOf, noTracer } from '@quorate/core'
 import type { FlightMessage } from '@quorate/sim'
 import { CoreCluster } from '@quorate/sim'
 import type { RaftMessage, RaftOptions } from '../src/index.ts'
 import { raft } from '../src/index.ts'
+import { forget } from './scenarios.ts'
 
 export interface ChaosOptions {
   readonly seed: number
@@ -13,6 +14,8 @@ export interface ChaosOptions {
   readonly members?: MembershipTarget
   readonly raft?: RaftOptions
   readonly changes?: boolean
+  /** Whether `c` is removed, loses its disk and is added again, over and over. */
+  readonly returning?: boolean
   readonly commitQuorum?: (voters: number) => number
   readonly limits?: ConstructorParameters<typeof CoreCluster>[0]['limits']
   readonly tracer?: Tracer
@@ -68,7 +71,8 @@ class Chaos {
     else if (what < 94) this.#onUp((id) => this.#snapshot(id))
     else if (what < 96) this.#fetch()
     else if (what < 97) this.#onUp((id) => void group.transfer(id, this.#target()))
-    else if (what < 98) this.#hint()
+    else if (what < 98) this.#hintOrRefill()
+    else if (this.#options.returning === true) this.#removeOrReturn()
     else if (this.#options.changes === true) this.#onUp((id) => this.#change(id))
   }
 
@@ -103,7 +107,27 @@ class Chaos {
     if (appliedIndex > newest) this.#group.snapshot(id, this.#random.below(3))
   }
 
+  /** Takes `c` out of the group, or, once nobody counts it any more, brings it back without data. */
+  #removeOrReturn(): void {
+    const group = this.#group
+    const leader = group.leader()
+    if (leader === undefined || leader === 'c') return
+    const rest = group.ids.filter((id) => id !== 'c')
+    const isMember = (id: NodeId): boolean =>
+      membersOf(group.replica(id).running.status().membership).includes('c')
+    if (isMember(leader)) group.changeMembership(leader, { voters: rest })
+    else if (
+      rest.every((id) => group.replica(id).up && !isMember(id)) &&
+      !membersOf(group.history.membershipAt(group.history.length) as Membership).includes('c')
+    ) {
+      forget(group, 'c')
+      group.changeMembership(leader, { voters: group.ids })
+    }
+  }
+
   #fetch(): void {
+    const asked = this.#group.ids.filter((id) => this.#group.replica(id).asked)
+    if (asked.length > 0) return void this.#group.snapshot(this.#pick(asked))
     const wishing = this.#group.ids.filter((id) => this.#group.replica(id).wish !== undefined)
     if (wishing.length === 0) return
     const id = this.#pick(wishing)
@@ -111,7 +135,8 @@ class Chaos {
     else this.#group.fetchSnapshot(id)
   }
 
-  #hint(): void {
+  #hintOrRefill(): void {
+    if (this.#random.below(3) === 0) return this.#onUp((id) => void this.#group.refill(id))
     const type = this.#random.below(2) === 0 ? 'peerUnreachable' : 'peerReachable'
     this.#onUp((id) => this.#group.step(id, { type, peer: this.#pick(this.#group.ids) }))
   }
@@ -142,7 +167,8 @@ class Chaos {
     const group = this.#group
     group.heal()
     for (const id of group.ids) if (!group.replica(id).up) group.restart(id)
-    this.#live(15_000, () => group.leader() !== undefined)
+    // Whoever waits to be refilled lets others lead for ten election timeouts.
+    this.#live(30_000, () => group.leader() !== undefined)
     const before = group.history.length
     this.#live(30_000, () => {
       const leader = group.leader()

@@ -65,6 +65,8 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     term,
     pre: fc.boolean(),
     transfer: fc.boolean(),
+    relay: fc.boolean(),
+    candidate: id,
     lastIndex: number,
     lastTerm: term,
   }),
@@ -73,6 +75,8 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     term,
     pre: fc.boolean(),
     granted: fc.boolean(),
+    candidate: id,
+    voter: id,
   }),
   fc.record({
     type: fc.constant('appendReply' as const),
@@ -105,6 +109,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     starved: fc.array(id),
   }),
   fc.record({ type: fc.constant('commit' as const), term, commit: number }),
+  fc.record({ type: fc.constant('refill' as const), term, index: number }),
   fc.record({
     type: fc.constant('snapshotOffer' as const),
     term,

@@ -32,8 +32,17 @@ const stall: TranscriptCommand<RaftMessage> = (command, cluster) => {
   cluster.step(id, { type: 'tick' })
 }
 
+/** `refill a`: the replica asks to be refilled from a snapshot. */
+const refill: TranscriptCommand<RaftMessage> = (command, cluster) => {
+  cluster.refill(command.words[0] as string)
+}
+
 /** The commands by name. */
-export const commands: Readonly<Record<string, TranscriptCommand<RaftMessage>>> = { disk, stall }
+export const commands: Readonly<Record<string, TranscriptCommand<RaftMessage>>> = {
+  disk,
+  stall,
+  refill,
+}
 
 /** The options in a transcript's first lines: `# raft: {...}` and `# limits: {...}`. */
 export function optionsIn(text: string, name: string): object {

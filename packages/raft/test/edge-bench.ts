@@ -12,7 +12,7 @@ import type {
   Tracer,
 } from '@quorate/core'
 import { createRandom, encodeUtf8, membershipOf, resolveLimits, snapshotId } from '@quorate/core'
-import type { AppendRequest, RaftMessage, RaftOptions } from '../src/index.ts'
+import type { AppendRequest, RaftMessage, RaftOptions, VoteReply } from '../src/index.ts'
 import { raft } from '../src/index.ts'
 
 const members = membershipOf({ voters: ['a', 'b', 'c'] })
@@ -65,12 +65,31 @@ export class Bench {
   lead(): void {
     this.now = Math.max(this.now, this.core.wakeAt)
     this.step({ type: 'tick' })
-    this.from('b', { type: 'voteReply', term: 1, pre: true, granted: true })
+    this.from('b', {
+      type: 'voteReply',
+      term: 1,
+      pre: true,
+      granted: true,
+      candidate: 'a',
+      voter: 'b',
+    })
     this.persisted()
-    this.from('b', { type: 'voteReply', term: 1, pre: false, granted: true })
+    this.from('b', {
+      type: 'voteReply',
+      term: 1,
+      pre: false,
+      granted: true,
+      candidate: 'a',
+      voter: 'b',
+    })
     this.persisted()
     if (this.core.status().role !== 'leader') throw new Error('it does not lead')
   }
+}
+
+/** A voter's answer to `a`, which campaigns in term 1. */
+export function voted(voter: NodeId, granted: boolean): VoteReply {
+  return { type: 'voteReply', term: 1, pre: false, granted, candidate: 'a', voter }
 }
 
 export function entriesOf(first: number, ...terms: number[]): Entry[] {

@@ -3,6 +3,7 @@
 import type { ExploreOptions, ExploreResult } from '@quorate/sim'
 import type { RaftMessage } from '../src/index.ts'
 import { explorableRaft } from '../src/explorable.ts'
+import { forget } from './scenarios.ts'
 
 /** One exploration and what it is known to find: the counts change only with the protocol. */
 export interface Exploration {
@@ -36,8 +37,12 @@ const base = {
   members: { voters: ['a', 'b', 'c'] },
   epochMax: 3,
   messagesMax: 20,
-  statesMax: Number(process.env['RAFT_STATES'] ?? 100_000),
+  statesMax: statesMax(100_000),
 } as const
+
+function statesMax(fallback: number): number {
+  return Number(process.env['RAFT_STATES'] ?? fallback)
+}
 
 const nothing = { timeouts: 0, proposals: 0, crashes: 0, duplicates: 0 } as const
 
@@ -75,6 +80,28 @@ function behind(group: Group): void {
   group.heal()
 }
 
+/** c is removed while its answers are under way, loses its disk, and is being added again. */
+function returned(group: Group): void {
+  led(group)
+  group.propose('a', new Uint8Array([1]))
+  group.persist('a')
+  for (const flight of group.matching({ from: 'a' })) group.deliver(flight)
+  for (const id of ['b', 'c']) group.persist(id)
+  group.changeMembership('a', { voters: ['a', 'b'] })
+  group.stabilize(['a', 'b'])
+  forget(group, 'c')
+  group.changeMembership('a', { voters: ['a', 'b', 'c'] })
+  group.stabilize(['a', 'b'])
+}
+
+/** c has applied all that there is, and waits for a snapshot of more. */
+function waiting(group: Group): void {
+  led(group)
+  group.propose('a', new Uint8Array([1]))
+  group.stabilize()
+  group.refill('c')
+}
+
 export const elections: readonly Exploration[] = [
   {
     name: 'a first election and a proposal',
@@ -84,7 +111,7 @@ export const elections: readonly Exploration[] = [
   {
     name: 'two candidates',
     options: { ...base, ...nothing, timeouts: 2 },
-    expected: { states: 100_002, transitions: 308_500, depth: 15, complete: false },
+    expected: { states: 100_000, transitions: 291_758, depth: 13, complete: false },
   },
   {
     name: 'a first election with a crash at any moment',
@@ -106,7 +133,7 @@ export const elections: readonly Exploration[] = [
       crashes: 1,
       persistAtOnce: true,
     },
-    expected: { states: 100_001, transitions: 257_732, depth: 12, complete: false },
+    expected: { states: 100_001, transitions: 258_307, depth: 12, complete: false },
   },
   {
     name: 'a change of leader while an entry is on its way, with a message that comes twice',
@@ -120,6 +147,19 @@ export const elections: readonly Exploration[] = [
       persistAtOnce: true,
     },
     expected: { states: 100_001, transitions: 301_338, depth: 11, complete: false },
+  },
+  {
+    name: 'a member that comes back without its data, while what it said before is under way',
+    options: {
+      ...base,
+      ...nothing,
+      prepare: returned,
+      timeouts: 2,
+      proposals: 1,
+      persistAtOnce: true,
+      statesMax: statesMax(50_000),
+    },
+    expected: { states: 50_000, transitions: 127_011, depth: 8, complete: false },
   },
 ]
 
@@ -183,7 +223,7 @@ export const changes: readonly Exploration[] = [
       proposals: 1,
       persistAtOnce: true,
     },
-    expected: { states: 100_001, transitions: 262_116, depth: 10, complete: false },
+    expected: { states: 100_000, transitions: 262_696, depth: 9, complete: false },
   },
   {
     name: 'leadership handed over, with a crash',
@@ -197,5 +237,19 @@ export const changes: readonly Exploration[] = [
       persistAtOnce: true,
     },
     expected: { states: 100_000, transitions: 295_512, depth: 16, complete: false },
+  },
+  {
+    name: 'a refill while the leader changes',
+    options: {
+      ...base,
+      ...nothing,
+      prepare: waiting,
+      timeouts: 2,
+      proposals: 1,
+      snapshots: 2,
+      persistAtOnce: true,
+      statesMax: statesMax(50_000),
+    },
+    expected: { states: 50_001, transitions: 136_773, depth: 7, complete: false },
   },
 ]

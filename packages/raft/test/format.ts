@@ -14,9 +14,9 @@ function formatMessage(m: RaftMessage): string {
   const head = `${m.type}/${m.term}`
   switch (m.type) {
     case 'vote':
-      return `${head} last=${m.lastIndex}/${m.lastTerm}${bits({ pre: m.pre, transfer: m.transfer })}`
+      return `${head} ${m.candidate} last=${m.lastIndex}/${m.lastTerm}${bits({ pre: m.pre, transfer: m.transfer, relay: m.relay })}`
     case 'voteReply':
-      return `${head} ${m.granted ? 'granted' : 'refused'}${bits({ pre: m.pre })}`
+      return `${head} ${m.candidate} ${m.granted ? 'granted' : 'refused'} by ${m.voter}${bits({ pre: m.pre })}`
     case 'append': {
       const entries = m.entries
         .map(({ index, epoch, kind }) => `${index}/${epoch} ${kind}`)
@@ -29,18 +29,20 @@ function formatMessage(m: RaftMessage): string {
         : `${head} #${m.id} refused ${m.index} hint=${m.hint}/${m.hintTerm}${bits({ blank: m.blank })}`
     case 'heartbeat': {
       const { hibernate, vouch } = m
-      const echo = m.echo === 0 ? '' : ` echo=${m.echo}`
-      return `${head} round=${m.round} commit=${m.commit}/${m.leaderCommit}${echo}${bits({ hibernate, vouch })}`
+      const echo = m.echo !== 0
+      return `${head} round=${m.round} commit=${m.commit}/${m.leaderCommit}${bits({ echo, hibernate, vouch })}`
     }
     case 'heartbeatReply': {
       const { blank, hibernating } = m
       const starved = m.starved.length === 0 ? '' : ` starved=${m.starved.join(',')}`
-      return `${head} round=${m.round} stamp=${m.stamp}${bits({ blank, hibernating })}${starved}`
+      return `${head} round=${m.round}${bits({ blank, hibernating })}${starved}`
     }
     case 'commit':
       return `${head} ${m.commit}`
     case 'snapshotOffer':
       return `${head} #${m.id} ${m.snapshot.index}/${m.snapshot.epoch} others=${m.others.join(',')}`
+    case 'refill':
+      return `${head} after=${m.index}`
     case 'read':
       return `${head}${bits({ lease: m.lease })}`
     case 'readReply':
@@ -56,5 +58,5 @@ function formatHardState(bytes: Uint8Array): string {
   return `term=${term} vote=${vote ?? '-'} commit=${commit}${bits({ blank })}${floor}`
 }
 
-/** Raft's part of a transcript's form. Tokens of reads are random, and so not shown. */
+/** Raft's part of a transcript's form. Tokens of reads and stamps of heartbeats are random, and so not shown. */
 export const format: TranscriptFormat<RaftMessage> = { formatMessage, formatHardState }

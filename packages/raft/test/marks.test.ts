@@ -8,9 +8,13 @@ import type { RaftOptions } from '../src/index.ts'
 import { raft } from '../src/index.ts'
 import { chaos } from './chaos.ts'
 import { commands, optionsIn } from './commands.ts'
+import { connectivity } from './connectivity.ts'
 import { edges } from './edges.ts'
 import { format } from './format.ts'
+import { refills } from './refills.ts'
+import { returning } from './returning.ts'
 import { scenarios } from './scenarios.ts'
+import { sleeping } from './sleeping.ts'
 
 test('every mark in the sources is hit', () => {
   const hit = new Set<string>()
@@ -34,7 +38,8 @@ test('every mark in the sources is hit', () => {
       ...format,
     })
   }
-  for (const run of [...Object.values(scenarios), ...Object.values(edges)]) run({ tracer })
+  for (const all of [scenarios, edges, refills, returning, sleeping, connectivity])
+    for (const run of Object.values(all)) run({ tracer })
   for (let seed = 1; seed <= 30; seed++) chaos({ seed, steps: 1_500, changes: true, tracer })
 
   expect([...hit].sort()).toEqual(named.sort())

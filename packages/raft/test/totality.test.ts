@@ -22,6 +22,7 @@ const term = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(2 ** 53 - 1, 2 ** 40) },
 )
 const flag = fc.boolean()
+const peer = fc.constantFrom('a', 'b', 'c', 'd', 'x')
 
 const entries = fc
   .record({
@@ -46,10 +47,19 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     term,
     pre: flag,
     transfer: flag,
+    relay: flag,
+    candidate: peer,
     lastIndex: small,
     lastTerm: small,
   }),
-  fc.record({ type: fc.constant('voteReply' as const), term, pre: flag, granted: flag }),
+  fc.record({
+    type: fc.constant('voteReply' as const),
+    term,
+    pre: flag,
+    granted: flag,
+    candidate: peer,
+    voter: peer,
+  }),
   fc.record({
     type: fc.constant('append' as const),
     term,
@@ -105,6 +115,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     }),
   }),
   fc.record({ type: fc.constantFrom('timeoutNow' as const, 'wake' as const), term }),
+  fc.record({ type: fc.constant('refill' as const), term, index: fc.nat(9) }),
   fc.record({ type: fc.constant('read' as const), term, token: small, lease: flag }),
   fc.record({ type: fc.constant('readReply' as const), term, token: small, index: fc.nat(9) }),
 )
@@ -121,6 +132,7 @@ type Act =
         | 'transfer'
         | 'apply'
         | 'fetched'
+        | 'refill'
         | 'lead'
     }
 
@@ -145,11 +157,16 @@ const act: fc.Arbitrary<Act> = fc.oneof(
         'transfer',
         'apply',
         'fetched',
+        'refill',
         'lead',
       ),
     }),
   },
 )
+
+function voted(voter: string, epoch: number, pre: boolean): RaftMessage {
+  return { type: 'voteReply', term: epoch, pre, granted: true, candidate: 'a', voter }
+}
 
 /** A driver that keeps the ordering law, whatever the messages say. */
 class Driver {
@@ -214,6 +231,7 @@ class Driver {
         expectedVersion: undefined,
       })
     else if (what.do === 'transfer') this.step({ type: 'transferLeadership', id, to: undefined })
+    else if (what.do === 'refill') this.step({ type: 'requestSnapshot', id })
     else if (what.do === 'apply' && this.handed > this.applied) {
       this.applied = this.handed
       this.step({ type: 'applied', index: this.handed })
@@ -229,19 +247,12 @@ class Driver {
     for (const next of ['tick', 'persist'] as const) this.do({ do: next })
     const { epoch } = this.core.status()
     for (const from of ['b', 'c', 'd']) {
-      this.step({
-        type: 'receive',
-        from,
-        message: { type: 'voteReply', term: epoch + 1, pre: true, granted: true },
-      })
+      this.step({ type: 'receive', from, message: voted(from, epoch + 1, true) })
     }
     this.do({ do: 'persist' })
     for (const from of ['b', 'c', 'd']) {
-      this.step({
-        type: 'receive',
-        from,
-        message: { type: 'voteReply', term: this.core.status().epoch, pre: false, granted: true },
-      })
+      const now = this.core.status().epoch
+      this.step({ type: 'receive', from, message: voted(from, now, false) })
     }
   }
 }

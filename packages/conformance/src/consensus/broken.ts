@@ -86,6 +86,12 @@ const FAILS: readonly (readonly [string, string, 'only'?])[] = [
   ['installs nothing', 'a replica too far behind fetches a snapshot and goes on from there'],
   ['asks once for a snapshot', 'a snapshot that could not be fetched is asked for again'],
   [
+    'is refilled without a snapshot',
+    'a replica that asks for it is refilled from a snapshot, and keeps what it acknowledged',
+    'only',
+  ],
+  ['is refilled while it leads', 'a leader is not refilled', 'only'],
+  [
     'never uses what it read back',
     'entries that have left memory are read back for those who lack them',
     'only',

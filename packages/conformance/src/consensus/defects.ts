@@ -91,6 +91,12 @@ function withoutLast(recovered: DurableState): DurableState {
   }
 }
 
+function completesRefill(effects: Effects, _input: Input, { notes }: Patient): Effects {
+  const id = notes.get('refill') as number | undefined
+  notes.delete('refill')
+  return id === undefined ? effects : { ...effects, completed: [...effects.completed, { id }] }
+}
+
 /** The defects by name. */
 export const defects: Readonly<Record<string, Defect>> = {
   'depends on more than its inputs': {
@@ -277,6 +283,22 @@ export const defects: Readonly<Record<string, Defect>> = {
       notes.set('asked', true)
       return asked ? { ...effects, fetchSnapshot: undefined } : effects
     },
+  },
+  'is refilled without a snapshot': {
+    input(input, { core, notes }) {
+      if (input.type !== 'requestSnapshot' || core.status().role === 'leader') return input
+      notes.set('refill', input.id)
+      return { type: 'tick' }
+    },
+    effects: completesRefill,
+  },
+  'is refilled while it leads': {
+    input(input, { core, notes }) {
+      if (input.type !== 'requestSnapshot' || core.status().role !== 'leader') return input
+      notes.set('refill', input.id)
+      return { type: 'tick' }
+    },
+    effects: completesRefill,
   },
   'never uses what it read back': swallows('entriesRead'),
   'adds nobody': {

@@ -91,6 +91,47 @@ export const snapshotChecks: readonly ConsensusCheck[] = [
     },
   },
   {
+    name: 'a replica that asks for it is refilled from a snapshot, and keeps what it acknowledged',
+    run(harness) {
+      const group = groupOf(harness)
+      const leader = elected(group)
+      applied(group, leader, ['u', 'v'])
+      until(group, 'not level', () => level(group))
+      const replica = others(group, leader)[0] as string
+      const down = others(group, leader, replica)[0] as string
+      let installs = 0
+      group.watch = (event) => {
+        if (event.type === 'installed' && event.id === replica) installs++
+      }
+      const call = group.refill(replica)
+      if (group.rejection(call) === 'NOT_SUPPORTED') return
+      // Nothing commits without it from here on.
+      group.crash(down)
+      const up = others(group, down)
+      for (let count = 0; group.calls.get(call).state === 'open'; count++) {
+        check(count < 200, 'the refill is never complete')
+        applied(group, leader, [`w${count}`], up)
+        if (count % 5 === 0) group.snapshot(leader)
+        group.stabilize(up)
+        group.advance(100)
+      }
+      check(group.calls.get(call).state === 'done', `it was ${group.calls.get(call).state}`)
+      check(installs > 0, 'it is said to be complete, and no snapshot was installed')
+      applied(group, elected(group, up), ['x'], up)
+      group.restart(down)
+      until(group, 'not level', () => level(group))
+    },
+  },
+  {
+    name: 'a leader is not refilled',
+    run(harness) {
+      const group = groupOf(harness)
+      const leader = elected(group)
+      const code = group.rejection(group.refill(leader))
+      check(code === 'CONFLICT' || code === 'NOT_SUPPORTED', `it was ${code ?? 'taken'}`)
+    },
+  },
+  {
     name: 'entries that have left memory are read back for those who lack them',
     needs: 'logWindow',
     run(harness) {

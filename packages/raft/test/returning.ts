@@ -1,0 +1,195 @@
+// A replica that comes back under its id with nothing: what its earlier incarnation said may still be
+// under way, and must count for nothing that it does now.
+import type { Membership, NodeId } from '@quorate/core'
+import {
+  createRandom,
+  encode,
+  encodeUtf8,
+  membershipCodec,
+  membershipOf,
+  resolveLimits,
+} from '@quorate/core'
+import { expect } from 'vitest'
+import type { AppendRequest, RaftMessage } from '../src/index.ts'
+import { raft } from '../src/index.ts'
+import type { Group, Scenario } from './scenarios.ts'
+import { elect, forget, groupOf, live, put } from './scenarios.ts'
+
+const abc = { voters: ['a', 'b', 'c'] }
+const five = { voters: ['a', 'b', 'c', 'd', 'e'] }
+
+function matchOf(group: Group, id: NodeId): number | undefined {
+  const { peers } = group.replica('a').running.status()
+  return peers.find((peer) => peer.id === id)?.matchIndex
+}
+
+/** Delivers and writes until nothing is left but what `held` holds back. */
+function settle(group: Group, held: (message: RaftMessage, from: NodeId) => boolean): void {
+  for (let more = true; more;) {
+    more = false
+    for (const id of group.ids) if (group.replica(id).up && group.persist(id) > 0) more = true
+    for (const flight of group.matching()) {
+      if (held(flight.message, flight.from)) continue
+      group.deliver(flight)
+      more = true
+    }
+  }
+}
+
+export const returning: Readonly<Record<string, Scenario>> = {
+  'what a removed member acknowledged does not count for it when it comes back'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    // c acknowledges two entries, and its answers take their time.
+    const late = (message: RaftMessage, from: NodeId): boolean =>
+      from === 'c' && message.type === 'appendReply'
+    group.propose('a', encodeUtf8('x'))
+    group.propose('a', encodeUtf8('y'))
+    settle(group, late)
+    const removed = group.changeMembership('a', { voters: ['a', 'b'] })
+    settle(group, late)
+    expect(group.calls.get(removed).state).toBe('done')
+    const old = group.matching({ from: 'c' })
+    expect(old.length).toBeGreaterThanOrEqual(2)
+    forget(group, 'c')
+    group.cut('a', 'c')
+    const added = group.changeMembership('a', { voters: ['a', 'b', 'c'] })
+    settle(group, (_message, from) => from === 'c')
+    for (const flight of old) group.deliver(flight)
+    expect(matchOf(group, 'c')).toBe(0)
+    // Nor has it caught up, so it is no voter yet.
+    settle(group, (_message, from) => from === 'c')
+    expect(group.replica('a').running.status().membership.voters).toEqual(['a', 'b'])
+    group.heal()
+    live(group, 1_000)
+    expect(group.calls.get(added).state).toBe('done')
+    put(group, 'a', 'z')
+    expect(group.replica('c').appliedIndex).toBe(group.replica('a').appliedIndex)
+  },
+
+  'a vote from before a disk was lost elects nobody who lacks what was committed since'(context) {
+    const group = groupOf(context, five, { preVote: false, checkQuorum: false })
+    elect(group, 'a')
+    // c campaigns. b votes for it, which c is still to hear; its request to d takes its time.
+    group.campaign('c')
+    group.persist('c')
+    const [toB] = group.matching({ from: 'c', to: 'b' })
+    const [toD] = group.matching({ from: 'c', to: 'd' })
+    for (const flight of group.matching({ from: 'c' })) {
+      if (flight !== toB && flight !== toD) group.drop(flight)
+    }
+    if (toB === undefined || toD === undefined) throw new Error('c asks nobody')
+    group.deliver(toB)
+    group.persist('b')
+    const [vote] = group.matching({ from: 'b', to: 'c' })
+    if (vote === undefined) throw new Error('b does not vote')
+    const held = (message: RaftMessage): boolean =>
+      message === vote.message || message === toD.message
+    forget(group, 'b')
+    group.partition(['a', 'b', 'd', 'e'], ['c'])
+    for (let beat = 0; beat < 6; beat++) {
+      group.wake('a')
+      settle(group, held)
+    }
+    // b counts again. Now d, without which c has no quorum, misses an entry.
+    group.partition(['a', 'b', 'e'], ['c'], ['d'])
+    const call = group.propose('a', encodeUtf8('x'))
+    settle(group, held)
+    expect(group.calls.get(call).state).toBe('done')
+    group.heal()
+    group.deliver(toD)
+    group.persist('d')
+    group.stabilize()
+    expect(group.replica('c').running.status().role).not.toBe('leader')
+    live(group, 8_000)
+    put(group, group.leader() as NodeId, 'y')
+  },
+
+  'who was vouched for does not vote in the term in which it may have voted before'({ tracer }) {
+    const membership: Membership = membershipOf({ voters: ['a', 'b', 'c', 'd', 'e'] }, 2)
+    const core = raft({ preVote: true, checkQuorum: false }).create({
+      id: 'a',
+      group: 'g',
+      bootstrap: undefined,
+      appliedIndex: 0,
+      now: 0,
+      tracer,
+      random: createRandom(1),
+      limits: resolveLimits({}),
+      recovered: {
+        hardState: undefined,
+        snapshot: undefined,
+        firstIndex: 1,
+        lastIndex: 0,
+        epochs: [{ from: 0, epoch: 0 }],
+        tail: [],
+        membershipEntries: [],
+        faulty: [],
+      },
+    })
+    const receive = (
+      from: NodeId,
+      message: RaftMessage,
+      now: number,
+    ): ReturnType<typeof core.step> => core.step({ type: 'receive', from, message }, now)
+    const payload = encode(membershipCodec, membership)
+    const entries: AppendRequest['entries'] = [{ index: 1, epoch: 3, kind: 'membership', payload }]
+    const first = { type: 'append', term: 3, id: 1, prevIndex: 0, prevTerm: 0, commit: 1 } as const
+    receive('b', { ...first, entries }, 0)
+    core.step({ type: 'persisted', seq: 1 }, 0)
+    const vote = {
+      type: 'vote',
+      pre: false,
+      transfer: false,
+      relay: false,
+      candidate: 'c',
+      lastIndex: 9,
+      lastTerm: 3,
+    } as const
+    // Without its past it gives no vote at all.
+    const blank = receive('c', { ...vote, term: 3 }, 0)
+    expect(blank.sendAfterPersist[0]?.message).toMatchObject({ granted: false })
+    const beat = { round: 1, commit: 1, leaderCommit: 1, echo: 0, hibernate: false } as const
+    receive('b', { type: 'heartbeat', term: 3, ...beat, vouch: true }, 0)
+    core.step({ type: 'persisted', seq: 2 }, 0)
+    // It loses its leader, polls in vain, and is asked for the term that it is still in.
+    core.step({ type: 'tick' }, core.wakeAt)
+    expect(core.status()).toMatchObject({ role: 'candidate', epoch: 3, leader: undefined })
+    const asked = receive('c', { ...vote, term: 3 }, core.wakeAt)
+    expect(asked.sendAfterPersist[0]?.message).toMatchObject({ granted: false })
+    const next = receive('c', { ...vote, term: 4 }, core.wakeAt)
+    expect(next.sendAfterPersist[0]?.message).toMatchObject({ granted: true })
+  },
+
+  'a member that is removed, wiped and added again, over and over, serves each time'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    for (let round = 0; round < 4; round++) {
+      put(group, 'a', `r${round}`)
+      const removed = group.changeMembership('a', { voters: ['a', 'b'] })
+      live(group, 300)
+      expect(group.calls.get(removed).state).toBe('done')
+      forget(group, 'c')
+      const added = group.changeMembership('a', abc)
+      live(group, 2_000)
+      expect(group.calls.get(added).state).toBe('done')
+    }
+    group.crash('b')
+    put(group, 'a', 'last')
+    expect(group.replica('c').appliedIndex).toBe(group.replica('a').appliedIndex)
+  },
+
+  'freshness of a follower that has started again is never proved by what it sent before'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 2_000)
+    expect(group.calls.get(group.read('b', { maxStalenessMs: 300 })).state).toBe('done')
+    group.crash('b')
+    group.restart('b')
+    live(group, 1_500)
+    // Its count of answers begins anew, and the leader goes along with it.
+    const again = group.read('b', { maxStalenessMs: 300 })
+    expect(group.calls.get(again)).toMatchObject({ state: 'done' })
+  },
+}
