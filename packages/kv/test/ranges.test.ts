@@ -63,6 +63,13 @@ describe('a store of sorted ranges', () => {
       )
       expect(await keysOf(store.scan({ prefix: 'k/5', limit: 3 }))).toEqual(['k/5', 'k/50', 'k/51'])
     }
+    // Whatever has none of the keys is not asked.
+    const asked = async (): Promise<number[]> =>
+      (await kv.status()).shards.map(({ requests }) => requests)
+    const [first, second, third] = (await asked()) as [number, number, number]
+    await keysOf(client.scan({ prefix: 'k/5', pageEntries: 2 }))
+    await keysOf(client.scan({ start: 'k/35', end: 'k/6', reverse: true }))
+    expect(await asked()).toEqual([first, second + 7, third])
   })
 
   test('is split at a key, and nobody loses sight of anything', async () => {

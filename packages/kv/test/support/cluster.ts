@@ -1,6 +1,6 @@
 // Three hosts in one process: raft over storage in memory and a network that can be cut, with
 // stores, servers and clients on top, and hosts that can be killed and started again.
-import type { Transport } from '@quorate/core'
+import type { Logger, Transport } from '@quorate/core'
 import { createRandom } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
@@ -22,6 +22,7 @@ export interface ClusterOptions {
   readonly replicas?: number
   readonly seed?: number
   readonly kv?: Partial<KvOptions>
+  readonly logger?: Logger
   /** Told of what hosts do with replicas, in order. */
   readonly onReplica?: (host: string, event: string) => void
   /** Asked before each operation of a host's storage whether it fails. */
@@ -93,6 +94,7 @@ class Cluster implements TestCluster {
       storage: memoryStorage({ disk, fault: () => this.#options.fault?.(id) }),
       random: createRandom(seed).fork(`${id}/${this.#starts++}`),
       rejoin: own.rejoin,
+      logger: this.#options.logger,
     })
     for (const other of [...this.ids, ...(this.#options.spare ?? [])]) {
       if (other !== id) host.setPeer(other, `memory:${other}`)
