@@ -120,7 +120,11 @@ export interface CrashRunOptions {
 
 /** A run over several lives. */
 export class CrashRun {
+  /** States that were made. */
   states = 0
+  /** Different ones among those, recovered and compared with the model, but for `nested`. */
+  distinct = 0
+  /** Different ones that crashes during recoveries left. */
   nested = 0
   readonly #options: CrashRunOptions
   readonly #random: Random
@@ -132,6 +136,8 @@ export class CrashRun {
   /** The model after each write that was handed in; the first is where this life began. */
   #history: Model[] = [new Model()]
   #texts = new Map<string, number>([['', 0]])
+  /** What the states of this life recovered to. */
+  #seen = new Map<string, number>()
   /** How many of the writes have been acknowledged. */
   #acked = 0
   /** A state to go on from, and what had been acknowledged then. */
@@ -172,6 +178,7 @@ export class CrashRun {
     const model = this.#history[at] as Model
     this.#history = [model]
     this.#texts = new Map([[model.text(), 0]])
+    this.#seen = new Map()
     this.#acked = 0
     this.#workload = new Workload(this.#random)
     this.#logs = new Map()
@@ -258,6 +265,10 @@ export class CrashRun {
       throw new Error(
         `a state that never was:\n${text}\nthe last one:\n${this.#history.at(-1)?.text()}`,
       )
+    return this.#allowed(at)
+  }
+
+  #allowed(at: number): number {
     if (at < this.#acked)
       throw new Error(`write ${this.#acked} was acknowledged, the log ends after ${at}`)
     return at
@@ -272,21 +283,34 @@ export class CrashRun {
         if (this.#random.below(200) === 0)
           this.#kept = { fs: state.afterCrash([]), acked: this.#acked }
         if (this.#random.below(this.#options.nestedEvery) === 0) this.#recoverTwice(state)
-        else {
-          state.tracks = false
-          recovered(state, (log) => this.#position(log))
-        }
+        else if (this.#recoverOnce(state)) this.distinct++
       },
     )
+  }
+
+  /**
+   * Recovers a state. One with the same names and bytes as one before would recover to the same, and
+   * only what has been acknowledged since can make that wrong. Returns whether it is a new one.
+   */
+  #recoverOnce(state: MemoryFs): boolean {
+    const signature = state.signature()
+    const known = this.#seen.get(signature)
+    if (known !== undefined) {
+      this.#allowed(known)
+      return false
+    }
+    state.tracks = false
+    const at = recovered(state, (log) => this.#position(log))
+    this.#seen.set(signature, at)
+    return true
   }
 
   /** Recovery may itself be interrupted anywhere, and gives the same the second time. */
   #recoverTwice(state: MemoryFs): void {
     state.hook = ({ name }) => {
       if (name !== 'sync' && name !== 'datasync' && name !== 'syncDir') return
-      this.nested += forEachCrashState(state, this.#random, 4, (inner) => {
-        inner.tracks = false
-        recovered(inner, (log) => this.#position(log))
+      this.states += forEachCrashState(state, this.#random, 4, (inner) => {
+        if (this.#recoverOnce(inner)) this.nested++
       })
     }
     const first = recovered(state, (log) => this.#position(log))

@@ -10,11 +10,21 @@ export function forEachCrashState(
   exhaustiveMax: number,
   visit: (state: MemoryFs) => void,
 ): number {
-  const effects = fs.effects
+  const all = fs.effects
+  const effects = withoutVoid(all)
   let count = 0
   const one = (survived: readonly Effect[], garbage?: Random): void => {
     count++
     visit(fs.afterCrash(survived, garbage))
+  }
+  // Where a size can survive without its data, zeros that were written are not nothing.
+  const draws = effects.length < all.length ? 16 : 0
+  for (let draw = 0; draw < draws; draw++) {
+    const share = random.fraction()
+    one(
+      all.filter(() => random.fraction() < share),
+      random,
+    )
   }
   if (effects.length <= exhaustiveMax) {
     for (let mask = 0; mask < 2 ** effects.length; mask++) {
@@ -37,4 +47,20 @@ export function forEachCrashState(
     )
   }
   return count
+}
+
+/** The effects without those that make no difference: what is there already, or zeros where nothing is. */
+function withoutVoid(effects: readonly Effect[]): readonly Effect[] {
+  const writes = new Map<object, Map<number, number>>()
+  for (const effect of effects) {
+    if (effect.kind !== 'data') continue
+    const sectors = writes.get(effect.inode) ?? new Map<number, number>()
+    writes.set(effect.inode, sectors.set(effect.sector, (sectors.get(effect.sector) ?? 0) + 1))
+  }
+  return effects.filter(
+    (effect) =>
+      effect.kind !== 'data' ||
+      !effect.isVoid ||
+      (writes.get(effect.inode)?.get(effect.sector) ?? 0) > 1,
+  )
 }

@@ -1,6 +1,7 @@
 // A file system in memory that knows what would survive the loss of power. Fault model: sectors of
 // 512 bytes are written whole or not at all; what was not synced, sectors, sizes and names alike,
 // survives in any combination; a failed sync leaves pages that read well and are not on the disk.
+import { crc32c } from '@quorate/core'
 import type { Random } from '@quorate/core'
 import type { Fs, FsFile, FsSpace, Unlock } from '../../src/fs.ts'
 
@@ -28,6 +29,8 @@ export type Effect =
       readonly inode: Inode
       readonly sector: number
       readonly bytes: Uint8Array
+      /** The same as what is durable there, or zeros past its end. */
+      readonly isVoid: boolean
     }
   | { readonly kind: 'size'; readonly inode: Inode; readonly size: number }
   | { readonly kind: 'names'; readonly inode: Inode; readonly changes: readonly NameChange[] }
@@ -54,7 +57,12 @@ export interface Call {
 }
 
 function failure(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code })
+  // Most are expected, and a stack costs more than all the rest of a call.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = Object.assign(new Error(`${code}: ${path}`), { code })
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }
 
 /** The file system. */
@@ -97,6 +105,16 @@ export class MemoryFs implements Fs {
     const fs = new MemoryFs()
     fs.#root = copy(this.#root)
     return fs
+  }
+
+  /** The same for file systems that hold the same names and bytes, and different for others, as far as 32 bits go. */
+  signature(): string {
+    const describe = (inode: Inode): string => {
+      if (!inode.isDirectory) return `${inode.size}.${contentCrc(inode.bytes, inode.size)}`
+      const entries = [...inode.entries].sort(([a], [b]) => (a < b ? -1 : 1))
+      return `{${entries.map(([name, child]) => `${name}:${describe(child)}`).join()}}`
+    }
+    return describe(this.#root)
   }
 
   #restore(
@@ -258,7 +276,9 @@ export class MemoryFs implements Fs {
     if (!this.tracks) return
     for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) {
       const copy = inode.bytes.slice(sector * SECTOR, Math.min((sector + 1) * SECTOR, inode.size))
-      this.#effects.push({ kind: 'data', inode, sector, bytes: copy })
+      const before = inode.durable.subarray(sector * SECTOR, inode.durableSize)
+      const isVoid = copy.every((byte, at) => byte === (before[at] ?? 0))
+      this.#effects.push({ kind: 'data', inode, sector, bytes: copy, isVoid })
     }
   }
 
@@ -345,6 +365,17 @@ class MemoryFile implements FsFile {
     this.#open = false
     this.#fs.openFiles--
   }
+}
+
+/** Many states share what was durable before: its checksum is made once. */
+const knownCrcs = new WeakMap<Uint8Array, { readonly size: number; readonly crc: number }>()
+
+function contentCrc(bytes: Uint8Array, size: number): number {
+  const known = knownCrcs.get(bytes)
+  if (known?.size === size) return known.crc
+  const crc = crc32c(bytes, 0, 0, size)
+  knownCrcs.set(bytes, { size, crc })
+  return crc
 }
 
 function applyNames(entries: Map<string, Inode>, changes: readonly NameChange[]): void {
