@@ -23,7 +23,9 @@ function make(tag: string, className: string, ...children: (Node | string)[]): H
 }
 
 function shardsOf(view: ClusterView): number[] {
-  const shards = new Set(view.hosts.flatMap((host) => host.shards.map((shard) => shard.shard)))
+  const shards = new Set(
+    view.hosts.flatMap((host) => [...host.holds, ...host.shards.map(({ shard }) => shard)]),
+  )
   return [...shards].sort((a, b) => a - b)
 }
 
@@ -38,49 +40,99 @@ function leaderOf(view: ClusterView, shard: number): string | undefined {
   return leaders.sort((a, b) => (b.replica?.epoch ?? 0) - (a.replica?.epoch ?? 0))[0]?.id
 }
 
-function showHealth(view: ClusterView): void {
+function shardList(shards: readonly number[]): string {
+  return `${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`
+}
+
+/** The state of the cluster in a word, and why, the gravest reason first. */
+function healthOf(view: ClusterView): readonly [state: string, why: string] {
+  const { leaderless, underReplicated, mapError } = view
+  const { length } = shardsOf(view)
   const down = view.hosts.filter((host) => !host.reachable).map((host) => host.id)
-  const shards = shardsOf(view)
-  const leaderless = shards.filter((shard) => leaderOf(view, shard) === undefined)
+  if (leaderless.length > 0) {
+    return ['unavailable', `${leaderless.length} of ${length} shards have no leader`]
+  }
+  if (down.length > 0) {
+    const short =
+      underReplicated.length > 0
+        ? `; ${underReplicated.length} of ${length} shards miss a replica`
+        : ''
+    return [
+      'degraded',
+      `${down.join(', ')} ${down.length > 1 ? 'do' : 'does'} not answer; every shard has a leader${short}`,
+    ]
+  }
+  if (underReplicated.length > 0) {
+    return ['degraded', `${underReplicated.length} of ${length} shards have too few replicas`]
+  }
+  if (mapError !== undefined) {
+    return ['degraded', 'clients are served, but nothing can be moved: the map has no quorum']
+  }
+  const { length: moving } = view.moves
+  const moves = moving === 0 ? '' : `; ${moving} being moved`
+  return ['healthy', `${view.hosts.length} hosts, ${length} shards, each with a leader${moves}`]
+}
+
+function showHealth(view: ClusterView): void {
+  const [state, why] = healthOf(view)
   const health = element('health')
-  const state = leaderless.length > 0 ? 'unavailable' : down.length > 0 ? 'degraded' : 'healthy'
   health.dataset['state'] = state
-  const why =
-    leaderless.length > 0
-      ? `${leaderless.length} of ${shards.length} shards have no leader`
-      : down.length > 0
-        ? `${down.join(', ')} ${down.length > 1 ? 'do' : 'does'} not answer; every shard has a leader`
-        : `${view.hosts.length} hosts, ${shards.length} shards, each with a leader`
   health.textContent = `${state}: ${why} · ${view.consensus} · ${view.storage}`
 }
 
 function showHosts(view: ClusterView): void {
-  const most = Math.max(1, ...view.hosts.map((host) => host.shards.length))
+  const most = Math.max(1, ...view.hosts.map(({ holds }) => holds.length))
   element('hosts').replaceChildren(
     ...view.hosts.map((host) => {
       const leads = host.shards.filter((shard) => shard.role === 'leader').length
       const keys = host.shards.reduce((sum, shard) => sum + shard.keys, 0)
       const text = host.reachable
-        ? `leads ${leads} of ${host.shards.length} shards · ${keys.toLocaleString('en')} keys · ${Math.round(host.memoryBytes / 1_048_576)} MiB · up ${duration(host.upSeconds)} · pid ${host.pid}`
+        ? `leads ${leads} of ${host.holds.length} shards · ${keys.toLocaleString('en')} keys · ${Math.round(host.memoryBytes / 1_048_576)}\u00a0MiB · up ${duration(host.upSeconds)} · pid ${host.pid}`
         : 'does not answer'
       const fill = make('span', '')
       fill.style.width = `${(100 * leads) / most}%`
+      const held = make('span', 'held')
+      held.style.width = `${(100 * host.holds.length) / most}%`
+      const line = make('span', host.reachable ? '' : 'down', text)
+      if (host.state === 'draining' || host.state === 'cordoned') {
+        line.prepend(make('span', 'state', host.state), ' ')
+      }
+      const bar = make('span', 'bar', held, fill)
+      bar.title = `holds ${host.holds.length} shards, leads ${leads}`
+      const item = make('li', '', make('span', 'name', host.id), line, bar)
+      item.dataset['host'] = host.id
+      item.dataset['state'] = host.state
+      return item
+    }),
+  )
+}
+
+function showMoves({ moves, paused, mapError }: ClusterView): void {
+  element('moves-note').textContent =
+    mapError !== undefined
+      ? 'The hosts that hold the map have no quorum: what is being moved is not known.'
+      : `${moves.length === 0 ? 'Nothing. ' : ''}${paused ? 'Paused: nothing begins by itself.' : ''}`
+  element('moves').replaceChildren(
+    ...moves.map(({ shard, from, to, reason }) => {
+      const arrow = `${from.join(' ') || 'nowhere'} → ${to.join(' ') || 'nowhere'}`
       const item = make(
         'li',
         '',
-        make('span', 'name', host.id),
-        make('span', host.reachable ? '' : 'down', text),
-        make('span', 'bar', fill),
+        make('b', '', `shard ${shard}`),
+        ` ${arrow} `,
+        make('span', 'note', reason),
       )
-      item.dataset['host'] = host.id
+      item.dataset['move'] = String(shard)
       return item
     }),
   )
 }
 
 function duration(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds)} s`
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
+  if (seconds < 120) return `${Math.round(seconds)}\u00a0s`
+  return seconds < 7_200
+    ? `${Math.round(seconds / 60)}\u00a0min`
+    : `${Math.round(seconds / 3_600)}\u00a0h`
 }
 
 function showShards(view: ClusterView): void {
@@ -94,22 +146,25 @@ function showShards(view: ClusterView): void {
   const rows = shardsOf(view).map((shard) => {
     const cells = view.hosts.map((host) => cellOf(host, shard))
     const keys = Math.max(0, ...view.hosts.map((host) => replicaOf(host, shard)?.keys ?? 0))
-    const row = make(
-      'tr',
-      '',
-      make('th', '', String(shard)),
-      ...cells,
-      make('td', '', keys.toLocaleString('en')),
-    )
+    const name = make('th', '', String(shard))
+    const isShort = view.underReplicated.includes(shard)
+    const isMoving = view.moves.some((move) => move.shard === shard)
+    if (isShort) name.append(make('b', 'mark candidate', '!'))
+    if (isMoving) name.append(make('b', 'mark learner', '→'))
+    const row = make('tr', '', name, ...cells, make('td', '', keys.toLocaleString('en')))
     row.dataset['shard'] = String(shard)
     row.dataset['marked'] = String(shard === marked)
+    row.dataset['short'] = String(isShort)
+    row.dataset['moving'] = String(isMoving)
     return row
   })
   element('shards').replaceChildren(make('thead', '', head), make('tbody', '', ...rows))
 }
 
 function cellOf(host: HostView, shard: number): HTMLElement {
-  if (!host.reachable) return make('td', 'down', make('b', '', '–'))
+  if (!host.reachable) {
+    return host.holds.includes(shard) ? make('td', 'down', make('b', '', '–')) : make('td', '')
+  }
   const replica = replicaOf(host, shard)
   if (replica === undefined) return make('td', '')
   const letter = { leader: 'L', follower: 'F', candidate: 'C', learner: 'N' }[replica.role]
@@ -136,10 +191,17 @@ function showEvents(view: ClusterView): void {
   const before = previous
   previous = view
   if (before === undefined) return note('connected')
+  for (const host of before.hosts) {
+    if (!view.hosts.some(({ id }) => id === host.id)) note(`${host.id} has left`)
+  }
   for (const host of view.hosts) {
     const was = before.hosts.find((candidate) => candidate.id === host.id)
     if (was !== undefined && was.reachable !== host.reachable) {
       note(host.reachable ? `${host.id} answers again` : `${host.id} no longer answers`)
+    }
+    if (was === undefined) note(`${host.id} has joined`)
+    else if (was.state !== host.state && host.state !== 'unknown' && was.state !== 'unknown') {
+      note(`${host.id} is ${host.state}`)
     }
   }
   const moved = new Map<string, number[]>()
@@ -148,8 +210,20 @@ function showEvents(view: ClusterView): void {
     if (leader === undefined || leader === leaderOf(before, shard)) continue
     moved.set(leader, [...(moved.get(leader) ?? []), shard])
   }
-  for (const [leader, shards] of moved)
-    note(`${leader} now leads ${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`)
+  for (const [leader, shards] of moved) note(`${leader} now leads ${shardList(shards)}`)
+  if (before.mapError === undefined && view.mapError === undefined) showMoveEvents(before, view)
+}
+
+function showMoveEvents(before: ClusterView, view: ClusterView): void {
+  for (const { shard, from, to } of view.moves) {
+    if (before.moves.some((move) => move.shard === shard)) continue
+    note(
+      `shard ${shard} begins to move${from.length > 0 ? ` from ${from.join(' ')}` : ''}${to.length > 0 ? ` to ${to.join(' ')}` : ''}`,
+    )
+  }
+  for (const { shard } of before.moves) {
+    if (!view.moves.some((move) => move.shard === shard)) note(`the move of shard ${shard} is over`)
+  }
 }
 
 async function refresh(): Promise<void> {
@@ -159,6 +233,7 @@ async function refresh(): Promise<void> {
     const view = (await response.json()) as ClusterView
     showHealth(view)
     showHosts(view)
+    showMoves(view)
     showShards(view)
     showEvents(view)
   } catch (error) {
@@ -181,7 +256,6 @@ async function ask(method: 'GET' | 'POST'): Promise<void> {
     : fetch('/api/key', write))
   const answer = (await response.json()) as {
     shard?: number
-    owners?: string[]
     value?: string
     version?: number
     error?: { code: string; message: string }
@@ -190,13 +264,18 @@ async function ask(method: 'GET' | 'POST'): Promise<void> {
   element('route').textContent =
     answer.shard === undefined
       ? ''
-      : `shard ${answer.shard}, on ${answer.owners?.join(', ')}${previous === undefined ? '' : `, led by ${leaderOf(previous, answer.shard) ?? 'nobody'}`}`
+      : `shard ${answer.shard}${previous === undefined ? '' : placeOf(previous, answer.shard)}`
   element('answer').textContent =
     answer.error !== undefined
       ? `${answer.error.code}: ${answer.error.message}`
       : answer.value === undefined
         ? 'There is no such key.'
         : `${answer.value}\n\nversion ${answer.version}`
+}
+
+function placeOf(view: ClusterView, shard: number): string {
+  const on = view.hosts.filter(({ holds }) => holds.includes(shard)).map(({ id }) => id)
+  return `, on ${on.join(', ')}, led by ${leaderOf(view, shard) ?? 'nobody'}`
 }
 
 function start(): void {

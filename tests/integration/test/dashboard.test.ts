@@ -105,7 +105,30 @@ describe('the page', () => {
       await cluster.kill('c')
       const after = await untilPage((html) => html.includes('data-state="degraded"'))
       expect(after).toContain('c does not answer; every shard has a leader')
+      expect(after).toContain('4 of 4 shards miss a replica')
+      expect(after.match(/data-short="true"/g)).toHaveLength(4)
       await cluster.start('c')
+    },
+    240_000,
+  )
+
+  it.skipIf(!present && !required)(
+    'shows a host that has joined, what becomes of it, and a move under way',
+    async () => {
+      await cluster.run('plan', 'pause')
+      await cluster.join('d')
+      await cluster.run('members', 'cordon', 'd')
+      const page = await untilPage((html) => html.includes('data-host="d" data-state="cordoned"'))
+      expect(page).toContain('4 hosts, 4 shards, each with a leader')
+      expect(page).toContain('Paused: nothing begins by itself.')
+      // A move to a host that is not there goes on until it is back.
+      await cluster.kill('d')
+      expect(await cluster.run('move', '2', '--to', 'd', '--from', 'a')).toMatchObject({ code: 0 })
+      const moving = await untilPage((html) => html.includes('data-moving="true"'))
+      expect(moving.match(/data-move="/g)).toHaveLength(1)
+      expect(moving).toMatch(/data-move="2"><b>shard 2<\/b> a → d <span class="note">asked for/)
+      await cluster.join('d')
+      await untilPage((html) => !html.includes('data-moving="true"') && html.includes('healthy'))
     },
     240_000,
   )

@@ -82,7 +82,7 @@ export function overviewOf(
 export async function readOverview(
   store: Pick<KvClient, 'status' | 'admin'>,
   timeoutMs: number,
-): Promise<ClusterOverview> {
+): Promise<{ readonly status: KvStatus; readonly overview: ClusterOverview }> {
   let mapError: string | undefined
   const [status, placement] = await Promise.all([
     store.status({ timeoutMs }),
@@ -92,5 +92,5 @@ export async function readOverview(
       return undefined
     }),
   ])
-  return overviewOf(status, placement, mapError)
+  return { status, overview: overviewOf(status, placement, mapError) }
 }

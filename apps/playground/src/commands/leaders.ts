@@ -41,9 +41,10 @@ export function addLeaders(program: Command): void {
 }
 
 async function show(options: ClientOptions): Promise<void> {
-  const { hosts, leaderless } = await withConnection(options, (client) =>
+  const { overview } = await withConnection(options, (client) =>
     readOverview(client, options.timeout),
   )
+  const { hosts, leaderless } = overview
   const value = { hosts: hosts.map(({ id, leads }) => ({ id, leads })), leaderless }
   printResult(options, value, () => {
     const rows = hosts.map(({ id, leads, reachable }) => [
@@ -89,7 +90,7 @@ async function balance(options: ClientOptions): Promise<void> {
 }
 
 async function spread(client: KvClient, options: ClientOptions): Promise<readonly Transfer[]> {
-  const overview = await readOverview(client, options.timeout)
+  const { overview } = await readOverview(client, options.timeout)
   const transfers = planTransfers(overview)
   for (const { shard, to } of transfers) {
     await client.admin.transferLeader(shard, to, { timeoutMs: options.timeout })

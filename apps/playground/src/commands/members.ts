@@ -58,7 +58,9 @@ export function addMembers(program: Command): void {
 }
 
 async function list(options: ClientOptions): Promise<void> {
-  const overview = await withConnection(options, (client) => readOverview(client, options.timeout))
+  const { overview } = await withConnection(options, (client) =>
+    readOverview(client, options.timeout),
+  )
   printResult(options, overview, () => textOf(overview))
 }
 

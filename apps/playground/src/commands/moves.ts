@@ -114,7 +114,7 @@ async function untilMoved(client: KvClient, shard: number, options: MoveOptions)
 }
 
 async function show(options: ClientOptions): Promise<void> {
-  const [overview, planned] = await withConnection(options, (client) =>
+  const [{ overview }, planned] = await withConnection(options, (client) =>
     Promise.all([
       readOverview(client, options.timeout),
       client.admin.plan({ timeoutMs: options.timeout }),

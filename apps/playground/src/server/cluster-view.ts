@@ -4,6 +4,7 @@ import type { CallOptions, NodeId } from '@quorate/core'
 import { decodeUtf8, encodeUtf8 } from '@quorate/core'
 import type { Kv } from '@quorate/kv'
 import type { Host } from '@quorate/runtime'
+import { readOverview } from '../cluster/overview.ts'
 import type { ClusterView, HostView, ProcessView } from './view.ts'
 
 const SERVICE = 'playground-process'
@@ -38,11 +39,13 @@ export function createClusterView(
   }
 
   return async (options) => {
-    const status = await kv.status({ timeoutMs: TIMEOUT_MS, ...options })
+    const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS
+    const { status, overview } = await readOverview(kv, timeoutMs)
     const processes = await Promise.all(
-      status.hosts.map(({ id, reachable }) => processOf(id, reachable)),
+      overview.hosts.map(({ id, reachable }) => processOf(id, reachable)),
     )
-    const hosts = status.hosts.map(({ id, reachable }, at): HostView => {
+    const hosts = overview.hosts.map((member, at): HostView => {
+      const { id, state, reachable, address, shards: holds } = member
       const shards = status.shards.flatMap(({ shard, term, keys, replicas }) =>
         replicas
           .filter((replica) => replica.host === id)
@@ -55,8 +58,10 @@ export function createClusterView(
             keys,
           })),
       )
-      return { id, reachable, shards, ...(processes[at] ?? SILENT) }
+      return { id, state, reachable, address, shards, holds, ...(processes[at] ?? SILENT) }
     })
-    return { cluster: status.cluster, ...choice, hosts }
+    const { underReplicated, leaderless, moves, paused, mapError } = overview
+    const { cluster } = status
+    return { cluster, ...choice, hosts, underReplicated, leaderless, moves, paused, mapError }
   }
 }

@@ -1,5 +1,7 @@
 // What the dashboard is told of a cluster: shared by the host that tells it and the page that
-// shows it, so it holds types only, and imports none.
+// shows it, so it holds types only.
+import type { ClusterOverview, MemberOverview } from '../cluster/overview.ts'
+
 /** One replica. */
 export interface ShardView {
   /** The shard. */
@@ -27,17 +29,19 @@ export interface ProcessView {
 }
 
 /** One host. */
-export interface HostView extends ProcessView {
-  /** Its name. */
-  readonly id: string
-  /** Whether it answered. */
-  readonly reachable: boolean
-  /** Its replicas. */
+export interface HostView
+  extends ProcessView, Pick<MemberOverview, 'id' | 'state' | 'reachable' | 'address'> {
+  /** Its replicas; none where it does not answer. */
   readonly shards: readonly ShardView[]
+  /** The shards of which it is a voter, whether or not it answers. */
+  readonly holds: readonly number[]
 }
 
 /** The whole cluster. */
-export interface ClusterView {
+export interface ClusterView extends Pick<
+  ClusterOverview,
+  'underReplicated' | 'leaderless' | 'moves' | 'paused' | 'mapError'
+> {
   /** The cluster's name. */
   readonly cluster: string
   /** The algorithm. */
