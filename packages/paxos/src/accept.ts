@@ -157,17 +157,21 @@ export function replaceSuffix(r: PaxosState, entries: readonly Entry[], last: Lo
 export function cutBack(r: PaxosState, from: LogIndex): void {
   r.log.truncateFrom(from)
   r.configs.truncateFrom(from)
+  removeLeftover(r)
   r.out.truncateFrom = from
+}
+
+/** Storage still holds damaged entries, and others after them, past the end of this log. */
+function removeLeftover(r: PaxosState): void {
+  if (r.leftoverFrom === undefined) return
+  r.out.truncateFrom = r.leftoverFrom
+  r.leftoverFrom = undefined
+  r.out.hardStateChanged = true
 }
 
 /** Adds entries after the last one. */
 export function append(r: PaxosState, entries: readonly Entry[]): void {
-  if (r.leftoverFrom !== undefined) {
-    // Storage still holds damaged entries, and others after them, from here on.
-    r.out.truncateFrom = r.leftoverFrom
-    r.leftoverFrom = undefined
-    r.out.hardStateChanged = true
-  }
+  removeLeftover(r)
   r.log.append(entries)
   r.out.append(entries)
   for (let at = 0; at < entries.length; at++) {

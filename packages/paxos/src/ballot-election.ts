@@ -6,6 +6,7 @@ import { startPull } from './pull.ts'
 import { takeOver } from './prepare.ts'
 import { prepareQuorum } from './quorums.ts'
 import { askSuccessors, successorAnswered } from './hand-over.ts'
+import { seekLeader, seeks, stirred } from './hibernation.ts'
 import type { PaxosState } from './state.ts'
 
 // Replicas that lost their leader together act apart by up to this share of the election timeout.
@@ -37,7 +38,7 @@ export function actLater(r: PaxosState): void {
   }
   const waits = r.role === 'follower' && mayLead(r) && r.options.priority > 0
   if (!waits) {
-    r.actAt = Number.POSITIVE_INFINITY
+    r.actAt = seeks(r) ? r.now + r.options.electionTimeoutMs : Number.POSITIVE_INFINITY
     return
   }
   const from = Math.max(r.now, r.contentUntil)
@@ -60,9 +61,10 @@ function isContent(r: PaxosState): boolean {
 
 /** A follower's time to act has come. */
 export function act(r: PaxosState): void {
-  if (!mayLead(r)) {
-    r.actAt = Number.POSITIVE_INFINITY
-    askSuccessors(r)
+  if (r.watching) askSuccessors(r)
+  else if (!mayLead(r) || r.options.priority === 0) {
+    if (seeks(r)) seekLeader(r)
+    actLater(r)
   } else if (leadsAlone(r) || !r.options.asks) {
     takeOver(r, false)
   } else {
@@ -89,6 +91,7 @@ export function sendAsk(r: PaxosState, to: NodeId): void {
 export function handleAsk(r: PaxosState, from: NodeId, m: Ask): void {
   if (m.ballot > r.seen) r.seen = m.ballot
   if (r.membership.voters.includes(from)) r.starvedAt.set(from, r.now)
+  if (r.hibernating) stirred(r)
   sendAnswer(r, from, m.round)
 }
 

@@ -1,6 +1,6 @@
 // A group with nothing to do stops its heartbeats, once every member holds everything and knows it.
 // Whoever is addressed wakes, and a lost connection counts as being addressed.
-import { becomeContent } from './ballot-election.ts'
+import { becomeContent, sendAsk } from './ballot-election.ts'
 import { startRound } from './heartbeat.ts'
 import type { PaxosState } from './state.ts'
 
@@ -23,6 +23,26 @@ export function sleep(r: PaxosState): void {
     return
   }
   startRound(r, true)
+}
+
+/**
+ * Whether the replica has to look for its leader: in a group that may sleep nobody would come to one
+ * that cannot prepare, such as a learner that has just started.
+ */
+export function seeks(r: PaxosState): boolean {
+  return r.options.hibernateAfterMs > 0 && r.leader === undefined && r.config > 0
+}
+
+/** Asks all voters for a leader: the one that sleeps wakes, and so do those who would replace it. */
+export function seekLeader(r: PaxosState): void {
+  r.mark('paxos/hibernation/leader-sought')
+  for (const id of r.membership.voters) if (id !== r.id) sendAsk(r, id)
+}
+
+/** Somebody is awake who has no leader. */
+export function stirred(r: PaxosState): void {
+  if (r.role === 'leader') wakeLeader(r)
+  else wakeFollower(r)
 }
 
 /** A leader goes on with heartbeats because there is work. */

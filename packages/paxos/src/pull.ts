@@ -174,20 +174,21 @@ function isComplete({ next, last }: Stretch): boolean {
 }
 
 /**
- * A donor has what it was asked for only in a snapshot. `true` where others are being asked for what
- * is before that: they may still have all of it as entries.
+ * A donor has what it was asked for only in a snapshot. `true` where others are being asked too: they
+ * may still have all of it as entries.
  */
 export function pullGoesOn(r: PaxosState, donor: NodeId): boolean {
   const { pulling } = r
   const stretch = pulling?.stretches.find((each) => each.from === donor)
   if (pulling === undefined || stretch === undefined) return false
-  const head = pulling.stretches[0]
-  if (stretch === head || head?.from === undefined) {
+  const other = pulling.stretches.find(({ from }) => from !== undefined && from !== donor)?.from
+  if (other === undefined) {
     stopPull(r)
     return false
   }
   r.mark('paxos/pull/only-a-snapshot')
   pulling.failed.add(donor)
   stretch.from = undefined
+  assign(r, pulling, other)
   return true
 }

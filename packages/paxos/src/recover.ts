@@ -1,7 +1,8 @@
 // What a replica starts from: its log and small state as storage holds them, checked against each
 // other, since going on from a state that cannot be is worse than not starting.
 import type { ConsensusInit, LogIndex, Membership } from '@quorate/core'
-import { QuorateError, decode, isVoter } from '@quorate/core'
+import { QuorateError, decode, isVoter, membershipCodec } from '@quorate/core'
+import type { ReplicaLog } from '@quorate/core/algorithm'
 import { replicaLog } from '@quorate/core/algorithm'
 import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
 import { ConfigHistory, noMembers } from './config-history.ts'
@@ -21,16 +22,13 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
   const { recovered } = init
   const fresh = recovered.hardState === undefined && recovered.lastIndex === 0
   const hard = recoverHardState(init, fresh)
-  // Where the log is damaged it ends for now, so that nothing is read past the damage.
-  const faultyFrom = recovered.faulty[0]?.first
+  // Where the log is damaged it ends for now, so that nothing is read past the damage. What the
+  // snapshot holds as well is not missed.
+  const base = recovered.snapshot?.index ?? 0
+  const damage = recovered.faulty.find(({ last }) => last > base)
+  const faultyFrom = damage === undefined ? undefined : Math.max(damage.first, base + 1)
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
-  const log = replicaLog(
-    recovered.firstIndex,
-    lastIndex,
-    recovered.epochs,
-    recovered.tail,
-    init.limits.logWindowBytesMax,
-  )
+  const log = recoverLog(init, lastIndex)
   const decided = recoverDecided(init, hard, lastIndex)
   const configs = recoverConfigs(init, hard, lastIndex)
   const r = new PaxosState(init, options, hard, log, configs, decided)
@@ -41,11 +39,45 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
     // It no longer holds what it accepted: whoever counted it must not meet it again as a voter.
     r.mark('paxos/recover/faulty')
     r.leftoverFrom = faultyFrom
-    r.blankTo = Math.max(r.blankTo, r.config)
+    r.blankTo = Math.max(r.blankTo, latestConfig(init, hard, r.config, faultyFrom))
   }
   checkMembers(r)
   start(r, fresh)
   return r
+}
+
+function recoverLog({ recovered, limits }: ConsensusInit, lastIndex: LogIndex): ReplicaLog {
+  const { snapshot, faulty, firstIndex, epochs, tail } = recovered
+  const bytesMax = limits.logWindowBytesMax
+  const damaged = faulty[0]
+  if (snapshot === undefined || damaged === undefined || damaged.first > snapshot.index) {
+    return replicaLog(firstIndex, lastIndex, epochs, tail, bytesMax)
+  }
+  const { index, epoch } = snapshot
+  const runs = [{ from: index, epoch }, ...epochs.filter(({ from }) => from > index)]
+  return replicaLog(index + 1, lastIndex, runs, tail, bytesMax)
+}
+
+/**
+ * The latest membership that it may have voted under: it did under none whose stop-sign it had not
+ * noted as decided, and whatever cannot be read may have been one.
+ */
+function latestConfig(
+  { recovered }: ConsensusInit,
+  { decided }: HardState,
+  config: number,
+  faultyFrom: LogIndex,
+): number {
+  let [version, index] = [config, faultyFrom - 1]
+  for (const entry of recovered.membershipEntries) {
+    if (entry.index <= index || entry.index > decided) continue
+    version = Math.max(version, decode(membershipCodec, entry.payload).version)
+    index = entry.index
+  }
+  for (const { first, last } of recovered.faulty) {
+    version += Math.max(0, Math.min(last, decided) - Math.max(first, index + 1) + 1)
+  }
+  return version
 }
 
 function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
@@ -109,7 +141,7 @@ function start(r: PaxosState, fresh: boolean): void {
   } else if (!fresh) {
     // It may have promised a leader, right before it stopped, to promise nobody else for this long.
     r.silentUntil = r.now + r.options.electionTimeoutMs
-    if (r.actAt !== Number.POSITIVE_INFINITY) r.actAt += r.options.electionTimeoutMs
+    if (mayLead(r)) r.actAt += r.options.electionTimeoutMs
   }
   r.wakeAt = r.actAt
 }

@@ -45,7 +45,10 @@ export function requestSnapshot(r: PaxosState, id: CallId): void {
 export function tickRefill(r: PaxosState): void {
   const { refill } = r
   if (refill === undefined || r.now < refillWakeAt(r)) return
-  if (r.leader === undefined && r.now >= refill.deadline) {
+  // The leader may have died while the group slept.
+  wakeFollower(r)
+  const leader = r.now < r.contentUntil ? r.leader : undefined
+  if (leader === undefined && r.now >= refill.deadline) {
     r.mark('paxos/refill/gave-up')
     r.refill = undefined
     actLater(r)
@@ -53,11 +56,9 @@ export function tickRefill(r: PaxosState): void {
     return
   }
   refill.askAt = r.now + 3 * r.options.heartbeatIntervalMs
-  if (r.leader !== undefined) refill.deadline = patience(r)
-  const to = r.leader ?? nextDonor(r, refill)
+  if (leader !== undefined) refill.deadline = patience(r)
+  const to = leader ?? nextDonor(r, refill)
   if (to === undefined) return
-  // The leader may have died while the group slept.
-  wakeFollower(r)
   r.out.send(to, { type: 'refill', config: r.config, ballot: r.promised, index: refill.after })
 }
 

@@ -81,8 +81,7 @@ function install(r: PaxosState, snapshot: SnapshotMeta): void {
   } else {
     // What follows is of a ballot that lost, or cannot be joined to it; left behind it would come
     // back after a crash as if it belonged there.
-    if (r.decided < r.log.lastIndex) r.out.truncateFrom = r.decided + 1
-    if (r.leftoverFrom !== undefined) r.out.truncateFrom = r.leftoverFrom
+    r.out.truncateFrom = r.decided < r.log.lastIndex ? r.decided + 1 : r.leftoverFrom
     r.leftoverFrom = undefined
     r.log.restore(index, epoch)
     r.configs.restore(index, snapshot.membership)

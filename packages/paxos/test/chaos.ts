@@ -1,6 +1,6 @@
 // A group under everything that can happen to it, drawn from a seed: the simulator checks every
 // promise after every step, and afterwards the group must come to work again by itself.
-import type { MembershipTarget, NodeId, Random, Tracer } from '@quorate/core'
+import type { ConsensusFactory, MembershipTarget, NodeId, Random, Tracer } from '@quorate/core'
 import { createRandom, encodeUtf8, noTracer } from '@quorate/core'
 import type { FlightMessage } from '@quorate/sim'
 import { CoreCluster } from '@quorate/sim'
@@ -12,10 +12,57 @@ export interface ChaosOptions {
   readonly steps: number
   readonly members?: MembershipTarget
   readonly paxos?: PaxosOptions
+  readonly consensus?: ConsensusFactory<PaxosMessage>
+  /** Whether there are times in which nobody asks for anything. */
+  readonly idle?: boolean
   readonly changes?: boolean
   readonly commitQuorum?: (voters: number) => number
   readonly limits?: ConstructorParameters<typeof CoreCluster>[0]['limits']
   readonly tracer?: Tracer
+}
+
+const tight: ChaosOptions['limits'] = {
+  messageBytesMax: 4,
+  inflightMessagesMax: 2,
+  inflightBytesMax: 8,
+  applyBytesMax: 4,
+  logWindowBytesMax: 128,
+  uncommittedBytesMax: 24,
+}
+
+/** The shapes of groups that go through chaos. */
+export const chaosGroups: Readonly<Record<string, Omit<ChaosOptions, 'seed' | 'steps'>>> = {
+  'three voters': {},
+  'reads that ask a quorum': { paxos: { quorumReads: true } },
+  'five voters': { members: { voters: ['a', 'b', 'c', 'd', 'e'] } },
+  'members that change': { changes: true },
+  'tight limits': { limits: tight },
+  'tight limits, and members that change': { limits: tight, changes: true },
+  'a group that sleeps when idle': { paxos: { hibernateAfterMs: 300 }, idle: true },
+  'a group that sleeps, and members that change': {
+    paxos: { hibernateAfterMs: 300 },
+    idle: true,
+    changes: true,
+  },
+  'priorities and hand-over': {
+    consensus: mixed({}, { a: { priority: 1 }, b: { priority: 3 }, c: { priority: 0 } }),
+  },
+  'five voters of which two accept and four promise': {
+    members: { voters: ['a', 'b', 'c', 'd', 'e'] },
+    paxos: { quorums: { prepare: 4, accept: 2 } },
+    commitQuorum: () => 2,
+  },
+}
+
+/** Paxos with other options at some members. */
+export function mixed(
+  options: PaxosOptions,
+  own: Readonly<Record<NodeId, PaxosOptions>>,
+): ConsensusFactory<PaxosMessage> {
+  return {
+    ...paxos(options),
+    create: (init) => paxos({ ...options, ...own[init.id] }).create(init),
+  }
 }
 
 /** Runs one group through its faults and back; throws where a promise is broken. */
@@ -34,7 +81,7 @@ class Chaos {
     this.#random = createRandom(options.seed)
     const { commitQuorum } = options
     this.#group = new CoreCluster<PaxosMessage>({
-      consensus: paxos(options.paxos),
+      consensus: options.consensus ?? paxos(options.paxos),
       members: options.members ?? { voters: ['a', 'b', 'c'] },
       seed: options.seed,
       limits: options.limits,
@@ -45,7 +92,10 @@ class Chaos {
   }
 
   run(): CoreCluster<PaxosMessage> {
-    for (let step = 0; step < this.#options.steps; step++) this.#act()
+    for (let step = 0; step < this.#options.steps; step++) {
+      this.#act()
+      if (this.#options.idle === true && this.#random.below(60) === 0) this.#rest()
+    }
     this.#recover()
     return this.#group
   }
@@ -70,6 +120,14 @@ class Chaos {
     else if (what < 97) this.#onUp((id) => void group.transfer(id, this.#target()))
     else if (what < 98) this.#hintOrRefill()
     else if (this.#options.changes === true) this.#onUp((id) => this.#change(id))
+  }
+
+  /** Leaves the group to itself for long enough to fall asleep, with what links and hosts there are. */
+  #rest(): void {
+    for (let n = 20 + this.#random.below(80); n > 0; n--) {
+      this.#group.advance(20)
+      this.#group.stabilize()
+    }
   }
 
   #propose(id: NodeId): void {

@@ -1,15 +1,25 @@
-// A command that Paxos's transcripts add to those of the simulator, and the options in their heads.
+// The commands that Paxos's transcripts add to those of the simulator, and the options in their heads.
 import type { ConsensusFactory } from '@quorate/core'
 import type { TranscriptCommand } from '@quorate/sim'
 import { explorablePaxos } from '../src/explorable.ts'
 import type { PaxosMessage, PaxosOptions } from '../src/index.ts'
 
 /** `stall a 5000`: the replica's process stands still for so many milliseconds. */
-export const stall: TranscriptCommand<PaxosMessage> = (command, cluster) => {
+const stall: TranscriptCommand<PaxosMessage> = (command, cluster) => {
   const [id, ms] = command.words as [string, string]
   const replica = cluster.replica(id)
   replica.now += Number(ms)
   cluster.step(id, { type: 'tick' })
+}
+
+/** `refill a`: the replica asks to be refilled from a snapshot. */
+const refill: TranscriptCommand<PaxosMessage> = (command, cluster) => {
+  for (const id of command.words) cluster.refill(id)
+}
+
+export const commands: Readonly<Record<string, TranscriptCommand<PaxosMessage>>> = {
+  stall,
+  refill,
 }
 
 /** The options in a transcript's first lines: `# paxos: {...}`, `# limits: {...}`. */

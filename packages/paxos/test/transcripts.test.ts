@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import type { Limits } from '@quorate/core'
 import { runTranscript } from '@quorate/sim'
 import { expect, test } from 'vitest'
-import { consensusIn, optionsIn, stall } from './commands.ts'
+import { commands, consensusIn, optionsIn } from './commands.ts'
 import { format } from './format.ts'
 
 const folder = new URL('testdata/', import.meta.url)
@@ -16,7 +16,7 @@ test.each(files.sort())('%s', (file) => {
   const happened = runTranscript(text, {
     consensus: consensusIn(text),
     limits: optionsIn(text, 'limits') as Partial<Limits>,
-    commands: { stall },
+    commands,
     ...format,
   })
   const rewrite = process.env['QUORATE_REWRITE'] === '1'
