@@ -1,7 +1,7 @@
 // How long a store takes no writes after its leader has died: the leader's process is killed again
 // and again, ours and etcd's in turn in one run, with the same timeouts for both.
 //
-//   bench failover [--kills 20] [--consensus raft] [--dir DIRECTORY]
+//   bench failover [--kills 20] [--minutes 5] [--consensus raft] [--dir DIRECTORY]
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { record, round } from './record.ts'
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '20' },
+    minutes: { type: 'string', default: '5' },
     consensus: { type: 'string', default: 'raft' },
     dir: { type: 'string', default: tmpdir() },
   },
@@ -77,7 +78,14 @@ async function measure(
     const cluster = await start(directory)
     try {
       const times: number[] = []
-      for (let kill = 0; kill < kills; kill++) times.push(await failOver(cluster, kill))
+      const end = performance.now() + Number(values.minutes) * 60_000
+      for (let kill = 0; kill < kills; kill++) {
+        if (performance.now() > end) {
+          console.error(`${cluster.name}: ${kill} kills of ${kills} in ${values.minutes} minutes`)
+          break
+        }
+        times.push(await failOver(cluster, kill))
+      }
       return { name: cluster.name, times }
     } finally {
       await cluster.stop()

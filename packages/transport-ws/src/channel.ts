@@ -58,7 +58,7 @@ export class Channel {
     this.#ws = ws
     this.#liveness = new Liveness(ws, socket)
     this.#owner = owner
-    this.#queue = new SendQueue(owner.limits.sendQueueBytesMax)
+    this.#queue = new SendQueue(owner.limits.sendQueueBytesMax, unfilled)
     this.#tagBytes = peer.seals === undefined ? 0 : TAG_BYTES
     ws.on('message', this.#onMessage)
     ws.on('close', this.#onClose)
@@ -188,6 +188,11 @@ export class Channel {
     this.#ended = true
     this.#owner.onEnd(this, reason)
   }
+}
+
+/** Memory as it comes, not from the pool: a message waits in the socket, and would keep a whole page. */
+function unfilled(bytes: number): Uint8Array<ArrayBuffer> {
+  return Buffer.allocUnsafeSlow(bytes)
 }
 
 const SEND = { binary: true, fin: true }

@@ -40,14 +40,24 @@ class Fifo {
   }
 }
 
+function zeros(bytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
+}
+
 /** The lanes of one connection. */
 export class SendQueue {
   readonly #fast = new Fifo()
   readonly #bulk = new Fifo()
   readonly #bytesMax: number
+  readonly #allocate: (bytes: number) => Uint8Array<ArrayBuffer>
 
-  constructor(bytesMax: number) {
+  /**
+   * @param allocate - makes the memory of a message, which is written over in full. Default: filled
+   * with zeros, which costs a pass over it
+   */
+  constructor(bytesMax: number, allocate: typeof zeros = zeros) {
     this.#bytesMax = bytesMax
+    this.#allocate = allocate
   }
 
   /** Payload bytes that wait. */
@@ -91,7 +101,7 @@ export class SendQueue {
       if (count > 0 && bytes + next > bytesTarget) break
       bytes += next
     }
-    const message = new Uint8Array(before + bytes + after)
+    const message = this.#allocate(before + bytes + after)
     let at = before
     for (let index = 0; index < count; index++) {
       at = writeFrame(message, at, fifo.peek(index) as Uint8Array)

@@ -23,6 +23,8 @@ const EXTREMES = [
 export interface Fuzzer {
   readonly random: Random
   handshake(): Uint8Array
+  /** A hello of host a to host b of cluster c, which holds the secret of this name. */
+  greeting(keyName: Uint8Array): Uint8Array
   batch(): Uint8Array
   damage(message: Uint8Array): Uint8Array
 }
@@ -93,6 +95,16 @@ export function fuzzer(seed: number): Fuzzer {
           return encodeHello(hello())
       }
     },
+    greeting: (keyName) =>
+      encodeHello({
+        ...hello(),
+        cluster: 'c',
+        from: 'a',
+        to: 'b',
+        wireVersion: 1,
+        keys: [keyName],
+        proof: some(0),
+      }),
     batch() {
       const frames = Array.from({ length: 1 + random.below(6) }, () =>
         some(pick([0, 1, 2, 5, 127, 128, 200])),

@@ -23,6 +23,17 @@ describe('a queue of 10,000 bytes', () => {
     expect(queue.offer(new Uint8Array(0), 'fast')).toBe(false)
   })
 
+  test('writes over all the memory that it is given for a message', () => {
+    const filled = (bytes: number): Uint8Array<ArrayBuffer> => new Uint8Array(bytes).fill(255)
+    const queue = new SendQueue(10_000, filled)
+    for (const bytes of [0, 1, 127, 128, 3_000]) queue.offer(new Uint8Array(bytes), 'fast')
+    const message = queue.take('fast', 100_000, 2, 3)
+    expect(frames(message, 2, 3)).toEqual([0, 1, 127, 128, 3_000])
+    const stale = message.subarray(2, -3).filter((byte) => byte === 255)
+    expect([...stale]).toEqual([])
+    expect([...message.subarray(0, 2), ...message.subarray(-3)]).toEqual([255, 255, 255, 255, 255])
+  })
+
   test('counts empty frames too', () => {
     const queue = new SendQueue(10_000)
     let taken = 0
