@@ -1,5 +1,5 @@
 // The process that the tests kill: writes entries one after the other, and prints the index of
-// each once it is acknowledged.
+// each once it is acknowledged. What a full disk refuses it writes again.
 import { writeSync } from 'node:fs'
 import { isQuorateError, noMetrics, silentLogger, systemClock } from '@quorate/core'
 import { fsStorage } from '@quorate/storage-fs'
@@ -17,11 +17,22 @@ async function main(): Promise<void> {
     const index = lastIndex + seq
     const payload = new Uint8Array(1000).fill(index)
     const hardState = index % 5 === 0 ? Uint8Array.of(index & 0xff) : undefined
-    await log.write({ seq, append: [{ index, epoch: 1, kind: 'command', payload }], hardState })
+    const append = [{ index, epoch: 1, kind: 'command' as const, payload }]
+    while (!(await isWritten(log.write({ seq, append, hardState })))) say('full')
     say(String(index))
   }
   await storage.close()
   say('closed')
+}
+
+function isWritten(write: Promise<void>): Promise<boolean> {
+  return write.then(
+    () => true,
+    (error: unknown) => {
+      if (isQuorateError(error, 'NO_SPACE')) return false
+      throw error
+    },
+  )
 }
 
 main().catch((error: unknown) => {
