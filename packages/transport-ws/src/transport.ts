@@ -351,8 +351,10 @@ class WsTransport implements WebSocketTransport, ChannelOwner {
   #refused(peer: NodeId | undefined, refusal: Refusal & { readonly by: 'us' | 'them' }): void {
     const { code, reason, by } = refusal
     this.meters.refusedHandshakes.add()
-    // Two hosts that dial each other at once are nothing to look into: one of the two gives way.
-    if (code === 'CONFLICT') this.#logger?.debug({ peer, by }, 'another connection stands')
+    // Two hosts that dial each other at once are nothing to look into: one of the two gives way, and
+    // may do so before it has said a word.
+    const gone = code === 'UNAVAILABLE' && by === 'them' && peer === undefined
+    if (code === 'CONFLICT' || gone) this.#logger?.debug({ peer, by, reason }, 'a dial gave way')
     else this.#warn?.({ peer, code, reason, by }, 'a handshake failed')
   }
 
