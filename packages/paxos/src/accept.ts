@@ -4,6 +4,7 @@ import type { Entry, LogIndex, NodeId } from '@quorate/core'
 import { decode, defined, membershipCodec } from '@quorate/core'
 import { becomeContent } from './ballot-election.ts'
 import { advanceDecided } from './decide.ts'
+import { missing } from './floor.ts'
 import { learn } from './learn.ts'
 import type { Accept, Decide } from './messages.ts'
 import { becomeFollower, mayFollow, promise, sendNack, sendPromise } from './prepare.ts'
@@ -51,7 +52,9 @@ function takeInStep(r: PaxosState, from: NodeId, m: Accept): void {
   const { config } = r
   if (m.prev > log.lastIndex) {
     r.mark('paxos/accept/gap')
-    acknowledge(r, from, config, true)
+    // What is missing it may have acknowledged, and lost: the leader must not go on after that.
+    if (missing(r) === undefined) acknowledge(r, from, config, true)
+    else sendPromise(r, from, undefined)
     return
   }
   const known = log.lastIndex - m.prev
@@ -128,6 +131,7 @@ function comeIntoStep(
   const entries = repair.entries.filter(({ index }) => index > r.decided)
   replaceSuffix(r, entries, reached)
   r.accepted = r.promised
+  r.floor = undefined
   r.acceptedSeq = r.seq + 1
   r.out.hardStateChanged = true
   r.event('in-step', { index: r.log.lastIndex })

@@ -5,6 +5,7 @@ import type { Answer, Ask } from './messages.ts'
 import { startPull } from './pull.ts'
 import { takeOver } from './prepare.ts'
 import { prepareQuorum } from './quorums.ts'
+import { missing } from './floor.ts'
 import { askSuccessors, successorAnswered } from './hand-over.ts'
 import { seekLeader, seeks, stirred } from './hibernation.ts'
 import type { PaxosState } from './state.ts'
@@ -14,7 +15,8 @@ const RELUCTANCE = 0.2
 
 /** Whether it may lead: it votes, has its past, its log can be read, and what it has applied counts. */
 export function mayLead(r: PaxosState): boolean {
-  return r.isVoter && !r.blank && r.leftoverFrom === undefined && !r.refilling
+  if (!r.isVoter || r.blank || r.refilling) return false
+  return r.leftoverFrom === undefined && missing(r) === undefined
 }
 
 /** Whether nobody else has a say. */

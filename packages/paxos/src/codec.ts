@@ -10,6 +10,7 @@ import {
   membershipCodec,
   snapshotMetaCodec,
 } from '@quorate/core'
+import { readFloor } from './hard-state.ts'
 import type { HeartbeatReply, PaxosMessage, Promise1b, Pulled } from './messages.ts'
 
 /** The version of the messages. */
@@ -208,17 +209,23 @@ function writePromise(writer: ByteWriter, m: Promise1b): void {
   writer.varint(m.accepted)
   writer.varint(m.length)
   writer.varint(m.decided)
-  writer.uint8(flags(m.blank))
+  writer.uint8(flags(m.blank, m.floor !== undefined))
+  if (m.floor !== undefined) {
+    writer.varint(m.floor.accepted)
+    writer.varint(m.floor.length)
+  }
   writer.varint(m.prev)
   writeEntries(writer, m.entries)
 }
 
 function readPromise(reader: ByteReader, head: Head): Promise1b {
   const [accepted, length, decided] = [reader.varint(), reader.varint(), reader.varint()]
-  const blank = readFlags(reader, 1) !== 0
+  const bits = readFlags(reader, 2)
+  const blank = (bits & 1) !== 0
+  const floor = (bits & 2) === 0 ? undefined : readFloor(reader)
   const prev = reader.varint()
   const entries = readEntries(reader, prev, head.ballot)
-  return { type: 'promise', ...head, accepted, length, decided, blank, prev, entries }
+  return { type: 'promise', ...head, accepted, length, decided, blank, floor, prev, entries }
 }
 
 function writeHeartbeatReply(writer: ByteWriter, m: HeartbeatReply): void {

@@ -236,8 +236,8 @@ function mustSaveHardState(r: PaxosState): boolean {
 function hardState(r: PaxosState): Uint8Array {
   r.savedDecided = r.decided
   r.savedAt = r.now
-  const { promised, accepted, decided, blankTo, initial } = r
-  return encode(hardStateCodec, { promised, accepted, decided, blankTo, initial })
+  const { promised, accepted, decided, blankTo, floor, initial } = r
+  return encode(hardStateCodec, { promised, accepted, decided, blankTo, floor, initial })
 }
 
 function nextWake(r: PaxosState): number {

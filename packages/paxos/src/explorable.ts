@@ -66,8 +66,8 @@ const ownFields: ReadonlySet<string> = new Set([
  * shape that all code is compiled for: an exploration makes millions of them.
  */
 function cloneState(r: PaxosState): PaxosState {
-  const { promised, accepted, decided, blankTo, initial } = r
-  const hard = { promised, accepted, decided, blankTo, initial }
+  const { promised, accepted, decided, blankTo, floor, initial } = r
+  const hard = { promised, accepted, decided, blankTo, floor, initial }
   const { id, limits, random, tracer, now, applied } = r
   const context = { id, limits, random, tracer, now, appliedIndex: applied }
   const copy = new PaxosState(context, r.options, hard, r.log.clone(), r.configs.clone(), decided)
@@ -133,6 +133,8 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
     r.promised,
     r.accepted,
     r.blankTo,
+    r.floor?.accepted ?? 0,
+    r.floor?.length ?? 0,
     r.seen,
     r.decided,
     r.applying,
@@ -178,8 +180,9 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
 function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
   const { adoption, repair, change, transfer, pulling, refill } = r
   for (const id of [...r.promises.keys()].sort()) {
-    const { accepted, length, decided, blank } = r.promises.get(id) as Standing
-    writer.text(`${id} ${accepted} ${length} ${decided} ${String(blank)}`)
+    const { accepted, length, decided, blank, floor } = r.promises.get(id) as Standing
+    const lost = floor === undefined ? '' : `${floor.accepted} ${floor.length}`
+    writer.text(`${id} ${accepted} ${length} ${decided} ${String(blank)} ${lost}`)
   }
   for (const id of [...r.answers.keys()].sort()) {
     const answer = r.answers.get(id)

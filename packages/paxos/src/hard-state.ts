@@ -1,8 +1,9 @@
 // What a replica must remember besides its log, as one small record that is replaced as a whole: a
 // promise and an acceptance written apart could be torn apart by a crash.
-import type { Codec, LogIndex, Membership } from '@quorate/core'
+import type { ByteReader, Codec, LogIndex, Membership } from '@quorate/core'
 import { QuorateError, membershipCodec } from '@quorate/core'
 import type { Ballot } from './ballot.ts'
+import type { Floor } from './floor.ts'
 
 /** Paxos's small durable state. */
 export interface HardState {
@@ -14,6 +15,8 @@ export interface HardState {
   readonly decided: LogIndex
   /** Under memberships up to this version the replica may have voted and forgotten it, and must not be counted. */
   readonly blankTo: number
+  /** What was accepted and then lost; `undefined` where nothing was. */
+  readonly floor: Floor | undefined
   /** The members before the first entry ever; `undefined` on a replica that joined. */
   readonly initial: Membership | undefined
 }
@@ -24,7 +27,7 @@ export const NEVER_TOLD: number = Number.MAX_SAFE_INTEGER
 /** The version of hard state and entries on disk. */
 export const FORMAT = 1
 
-/** A hard state: version, promised, accepted, decided, blank to, flags, initial members. */
+/** A hard state: version, promised, accepted, decided, blank to, flags, floor, initial members. */
 export const hardStateCodec: Codec<HardState> = {
   write(writer, state) {
     writer.uint8(FORMAT)
@@ -32,7 +35,11 @@ export const hardStateCodec: Codec<HardState> = {
     writer.varint(state.accepted)
     writer.varint(state.decided)
     writer.varint(state.blankTo)
-    writer.uint8(state.initial === undefined ? 0 : 1)
+    writer.uint8((state.initial === undefined ? 0 : 1) | (state.floor === undefined ? 0 : 2))
+    if (state.floor !== undefined) {
+      writer.varint(state.floor.accepted)
+      writer.varint(state.floor.length)
+    }
     if (state.initial !== undefined) membershipCodec.write(writer, state.initial)
   },
   read(reader) {
@@ -45,11 +52,18 @@ export const hardStateCodec: Codec<HardState> = {
     const decided = reader.varint()
     const blankTo = reader.varint()
     const bits = reader.uint8()
-    if (bits > 1) throw new QuorateError('MALFORMED', 'a hard state with unknown flags')
+    if (bits > 3) throw new QuorateError('MALFORMED', 'a hard state with unknown flags')
     if (accepted > promised) {
       throw new QuorateError('MALFORMED', 'a hard state that accepted more than it promised')
     }
-    const initial = bits === 0 ? undefined : membershipCodec.read(reader)
-    return { promised, accepted, decided, blankTo, initial }
+    const floor = (bits & 2) === 0 ? undefined : readFloor(reader)
+    const initial = (bits & 1) === 0 ? undefined : membershipCodec.read(reader)
+    return { promised, accepted, decided, blankTo, floor, initial }
   },
+}
+
+/** A floor: ballot, last entry. */
+export function readFloor(reader: ByteReader): Floor {
+  const accepted = reader.varint()
+  return { accepted, length: reader.varint() }
 }

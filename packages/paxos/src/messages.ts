@@ -2,6 +2,7 @@
 // twice or out of order, stays safe; only their loss costs time.
 import type { Entry, LogIndex, Membership, NodeId, SnapshotMeta } from '@quorate/core'
 import type { Ballot } from './ballot.ts'
+import type { Floor } from './floor.ts'
 
 /** What every message begins with. */
 export interface Envelope {
@@ -37,6 +38,8 @@ export interface Promise1b extends Envelope {
   readonly decided: LogIndex
   /** Whether it lost or never had its past; it then counts for nothing. */
   readonly blank: boolean
+  /** What it accepted and lost beyond what it holds; it counts beside a log that shows as much. */
+  readonly floor: Floor | undefined
   /** The entry right before `entries`. */
   readonly prev: LogIndex
   /** What the proposer seems to lack, as far as it is at hand. */

@@ -2,11 +2,13 @@
 // promises what may already be decided. Nothing here counts a promise before it is durable.
 import type { LogIndex, NodeId } from '@quorate/core'
 import { assert, voteOutcome } from '@quorate/core'
+import { wellFormed } from './accept.ts'
 import { abandonChange, epochStarted } from './reconfigure.ts'
 import { adopt, adoptionArrived } from './adopt.ts'
 import type { Ballot } from './ballot.ts'
 import { ROUND_MAX, ballotOf, ownerOf, roundOf } from './ballot.ts'
 import { actLater, becomeContent, becomeDiscontent, mayLead } from './ballot-election.ts'
+import { missing, reaches } from './floor.ts'
 import { leaseHolds } from './heartbeat.ts'
 import type { Nack, Prepare, Promise1b } from './messages.ts'
 import { prepareQuorum } from './quorums.ts'
@@ -157,6 +159,7 @@ export function sendPromise(r: PaxosState, to: NodeId, m: Prepare | undefined): 
     length: log.lastIndex,
     decided: r.decided,
     blank: r.blank,
+    floor: missing(r),
     prev: atHand ? first - 1 : 0,
     entries: atHand ? log.slice(first, log.lastIndex, r.limits.messageBytesMax) : [],
   })
@@ -195,10 +198,10 @@ export function handlePromise(r: PaxosState, from: NodeId, m: Promise1b): void {
     return
   }
   if (r.role === 'leader') return promisedLate(r, from, m)
-  if (!r.membership.voters.includes(from)) return
+  if (!r.membership.voters.includes(from) || !wellFormed(m.entries, m.prev, m.ballot)) return
   const began = r.adoption !== undefined
-  const { accepted, length, decided, blank, prev, entries } = m
-  r.promises.set(from, { accepted, length, decided, blank, prev, entries })
+  const { accepted, length, decided, blank, floor, prev, entries } = m
+  r.promises.set(from, { accepted, length, decided, blank, floor, prev, entries })
   if (began) adoptionArrived(r, from, m)
   else tally(r)
 }
@@ -208,14 +211,22 @@ export function ownPromiseDurable(r: PaxosState): void {
   if (r.role !== 'preparing' || r.durableSeq < r.promiseSeq || r.promises.has(r.id)) return
   const { accepted, decided, blank } = r
   const length = r.log.lastIndex
-  r.promises.set(r.id, { accepted, length, decided, blank, prev: length, entries: [] })
+  const standing = { accepted, length, decided, blank, floor: missing(r) }
+  r.promises.set(r.id, { ...standing, prev: length, entries: [] })
   tally(r)
 }
 
 function tally(r: PaxosState): void {
   const { voters } = r.membership
-  const gave = (id: NodeId): true | undefined =>
-    r.promises.get(id)?.blank === false ? true : undefined
+  const standings = [...r.promises.values()].filter(({ blank }) => !blank)
+  const gave = (id: NodeId): true | undefined => {
+    const standing = r.promises.get(id)
+    if (standing === undefined || standing.blank) return undefined
+    const { floor } = standing
+    if (floor === undefined || standings.some((each) => reaches(each, floor))) return true
+    r.mark('paxos/prepare/below-floor')
+    return undefined
+  }
   const outcome = voteOutcome(voters, gave, prepareQuorum(voters.length, r.options))
   // Others may have promised before its own disk did; without its own promise it cannot lead.
   if (outcome === 'won' && r.promises.has(r.id)) adopt(r)

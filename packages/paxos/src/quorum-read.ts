@@ -1,6 +1,7 @@
 // Reads without a leader (Charapko, Ailijiani and Demirbas, Paxos Quorum Reads, 2019): the longest log in a
 // quorum shows at least every decided entry, so once this replica knows that much decided, it may read.
 import type { CallId, LogIndex, NodeId } from '@quorate/core'
+import { missing } from './floor.ts'
 import type { Inspect, Inspected } from './messages.ts'
 import { inspectQuorum } from './quorums.ts'
 import type { PaxosState } from './state.ts'
@@ -32,7 +33,7 @@ export function inspect(r: PaxosState, id: CallId, token: number, deadline: numb
     lengths: new Map(),
   }
   // Its own log counts as far as it is durable: what is not can have been counted by nobody either.
-  if (r.isVoter && !r.blank) inspection.lengths.set(r.id, r.log.stableIndex)
+  if (r.isVoter && !countsNothing(r)) inspection.lengths.set(r.id, r.log.stableIndex)
   r.inspections.set(token, inspection)
   send(r, inspection)
   settleInspections(r)
@@ -53,8 +54,13 @@ export function handleInspect(r: PaxosState, from: NodeId, m: Inspect): void {
     ballot: r.promised,
     token: m.token,
     length: r.log.lastIndex,
-    blank: r.blank,
+    blank: countsNothing(r),
   })
+}
+
+/** Whether its log does not show all that it accepted. */
+function countsNothing(r: PaxosState): boolean {
+  return r.blank || missing(r) !== undefined
 }
 
 /** Takes a voter's answer. */

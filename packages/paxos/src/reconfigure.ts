@@ -167,6 +167,7 @@ export function activate(r: PaxosState): void {
   r.membership = membership
   r.accepted = 0
   r.acceptedSeq = 0
+  r.floor = undefined
   r.repair = undefined
   // No lease of the old epoch binds the new one: its leader knew of the stop-sign first.
   r.grantedUntil = r.leaseUntil = Number.NEGATIVE_INFINITY

@@ -6,6 +6,7 @@ import type { ReplicaLog } from '@quorate/core/algorithm'
 import { replicaLog } from '@quorate/core/algorithm'
 import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
 import { ConfigHistory, noMembers } from './config-history.ts'
+import { reaches } from './floor.ts'
 import type { HardState } from './hard-state.ts'
 import { NEVER_TOLD, hardStateCodec } from './hard-state.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -36,10 +37,13 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
   if (configs.at(hard.decided).membership.version !== r.config) r.accepted = 0
   r.snapshot = recovered.snapshot
   if (faultyFrom !== undefined) {
-    // It no longer holds what it accepted: whoever counted it must not meet it again as a voter.
+    // It no longer holds what it accepted: whoever counted it must not be passed over.
     r.mark('paxos/recover/faulty')
     r.leftoverFrom = faultyFrom
-    r.blankTo = Math.max(r.blankTo, latestConfig(init, hard, r.config, faultyFrom))
+    const latest = latestConfig(init, hard, r.config, faultyFrom)
+    const lost = { accepted: r.accepted, length: recovered.lastIndex }
+    if (latest > r.config) r.blankTo = Math.max(r.blankTo, latest)
+    else if (r.floor === undefined || reaches(lost, r.floor)) r.floor = lost
   }
   checkMembers(r)
   start(r, fresh)
@@ -94,6 +98,7 @@ function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
     accepted: 0,
     decided: 0,
     blankTo: initial === undefined ? NEVER_TOLD : 0,
+    floor: undefined,
     initial,
   }
 }

@@ -17,6 +17,7 @@ import { outbox } from '@quorate/core/algorithm'
 import type { Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { Ballot } from './ballot.ts'
 import type { ConfigHistory } from './config-history.ts'
+import type { Floor } from './floor.ts'
 import type { HardState } from './hard-state.ts'
 import { Inflight } from './inflight.ts'
 import type { Answer, PaxosMessage } from './messages.ts'
@@ -38,6 +39,8 @@ export interface Standing {
   readonly decided: LogIndex
   /** Whether it counts for nothing. */
   readonly blank: boolean
+  /** What it accepted beyond what it holds. */
+  readonly floor: Floor | undefined
   /** The entry right before `entries`. */
   readonly prev: LogIndex
   /** What it sent along. */
@@ -194,6 +197,8 @@ export class PaxosState {
   acceptedSeq = 0
   /** Under memberships up to this version it lacks its past and must not be counted. */
   blankTo: number
+  /** What was accepted and then lost, until the log reaches as far again. */
+  floor: Floor | undefined
   /** The members before the first entry. */
   initial: Membership | undefined
   /** The membership in force: that of the last decided stop-sign. */
@@ -350,6 +355,7 @@ export class PaxosState {
     this.promised = hard.promised
     this.accepted = hard.accepted
     this.blankTo = hard.blankTo
+    this.floor = hard.floor
     this.initial = hard.initial
     this.membership = configs.at(decided).membership
     this.savedDecided = hard.decided

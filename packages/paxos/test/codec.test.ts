@@ -70,6 +70,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       length: number,
       decided: number,
       blank: flag,
+      floor: fc.option(fc.record({ accepted: number, length: number }), { nil: undefined }),
       prev: number,
     }),
   ),
@@ -192,7 +193,8 @@ test('a hard state is read as it was written, and none that contradicts itself',
       fc.option(membership, { nil: undefined }),
       (a, b, decided, initial) => {
         const [accepted, promised] = a < b ? [a, b] : [b, a]
-        const state = { promised, accepted, decided, blankTo: NEVER_TOLD, initial }
+        const floor = initial === undefined ? undefined : { accepted: decided, length: promised }
+        const state = { promised, accepted, decided, blankTo: NEVER_TOLD, floor, initial }
         expect(decode(hardStateCodec, encode(hardStateCodec, state))).toEqual(state)
         if (accepted === promised) return
         const turned = { ...state, promised: accepted, accepted: promised }

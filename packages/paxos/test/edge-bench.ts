@@ -113,8 +113,8 @@ export function promise(
   of: number,
   standing: Partial<Extract<PaxosMessage, { type: 'promise' }>> = {},
 ): PaxosMessage {
-  const none = { accepted: 0, length: 0, decided: 0, blank: false, prev: 0, entries: [] }
-  return { type: 'promise', config: 1, ballot: of, ...none, ...standing }
+  const none = { accepted: 0, length: 0, decided: 0, blank: false, floor: undefined }
+  return { type: 'promise', config: 1, ballot: of, ...none, prev: 0, entries: [], ...standing }
 }
 
 export function accept(
@@ -184,5 +184,6 @@ export function snapshotAt(index: number, epoch: number, version = 1): SnapshotM
 /** A hard state of a member that was there from the start. */
 export function hardState(promised: number, took: number, decided: number): Uint8Array {
   const initial = membershipOf(abc)
-  return encode(hardStateCodec, { promised, accepted: took, decided, blankTo: 0, initial })
+  const rest = { decided, blankTo: 0, floor: undefined, initial }
+  return encode(hardStateCodec, { promised, accepted: took, ...rest })
 }

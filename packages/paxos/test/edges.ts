@@ -6,6 +6,7 @@ import {
   abc,
   accept,
   accepted,
+  answer,
   ballot,
   entriesOf,
   hardState,
@@ -137,7 +138,9 @@ export const edges: Readonly<Record<string, Scenario>> = {
       'b inspect',
       'c inspect',
     ])
-    const [first] = asked.send
+    const message = asked.send[0]?.message
+    if (message?.type !== 'inspect') throw new Error('it does not ask')
+    const { token } = message
     const sign = stopSign(1, b1, { voters: ['a', 'd', 'e'] }, 2)
     const { send } = bench.from('b', pulled(b1, 0, 1, [sign]))
     const inspects = send.filter(({ message }) => message.type === 'inspect')
@@ -146,7 +149,6 @@ export const edges: Readonly<Record<string, Scenario>> = {
       ['e', 2],
     ])
     // What the old voters answer counts no more.
-    const token = (first?.message as { token: number }).token
     const old = { type: 'inspected', ballot: b1, token, length: 1, blank: false } as const
     expect(bench.from('b', { ...old, config: 1 }).reads).toEqual([])
     bench.persisted()
@@ -169,18 +171,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
   'a voter without its past counts for nothing'({ tracer }) {
     const bench = new Bench(tracer)
     bench.tick()
-    for (const from of ['b', 'c']) {
-      bench.from(from, {
-        type: 'answer',
-        config: 1,
-        ballot: 0,
-        round: 1,
-        happy: false,
-        led: false,
-        priority: 1,
-        decided: 0,
-      })
-    }
+    for (const from of ['b', 'c']) bench.from(from, answer(1))
     bench.persisted()
     const { epoch } = bench.core.status()
     bench.from('b', promise(epoch, { blank: true }))
@@ -225,7 +216,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'accepted', index: 3 })
   },
 
-  'a log that is damaged ends there, and its replica counts for nothing in this epoch'({ tracer }) {
+  'a log that is damaged ends there, and its replica says how far it went'({ tracer }) {
     const recovered = {
       hardState: hardState(b1, b1, 1),
       lastIndex: 4,
@@ -249,10 +240,48 @@ export const edges: Readonly<Record<string, Scenario>> = {
       transfer: false,
     })
     bench.persisted()
-    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', blank: true, length: 1 })
+    const floor = { accepted: b1, length: 4 }
+    expect(sendAfterPersist[0]?.message).toMatchObject({ blank: false, length: 1, floor })
     // What it is given replaces the damage, and all after it, in one write.
     const { persist } = bench.from('c', accept(c2, [1, b1], entriesOf(2, c2), { syncTo: 2 }))
     expect(persist).toMatchObject({ truncateFrom: 2, append: [{ index: 2, epoch: c2 }] })
+    const later = { type: 'prepare', config: 1, ballot: ballot(9, 'b'), transfer: true } as const
+    const standing = bench.from('b', { ...later, accepted: 0, length: 0, decided: 0 })
+    expect(standing.sendAfterPersist[0]?.message).toMatchObject({ accepted: c2, floor: undefined })
+  },
+
+  'who lost what it had accepted counts beside a log that shows as much, and not before'({
+    tracer,
+  }) {
+    const bench = new Bench(tracer)
+    bench.tick()
+    for (const from of ['b', 'c']) bench.from(from, { ...answer(1), ballot: b1 })
+    bench.persisted()
+    const { epoch } = bench.core.status()
+    bench.from('b', promise(epoch, { accepted: b1, length: 1, floor: { accepted: b1, length: 3 } }))
+    expect(bench.core.status().role).toBe('candidate')
+    const entries = entriesOf(1, b1, b1, b1)
+    bench.from('c', promise(epoch, { accepted: b1, length: 3, entries }))
+    expect(bench.core.status()).toMatchObject({ role: 'leader', lastIndex: 3 })
+  },
+
+  'a follower that lost what it had acknowledged to its leader says where it stands'({ tracer }) {
+    const recovered = {
+      hardState: hardState(b1, b1, 1),
+      lastIndex: 4,
+      epochs: [
+        { from: 0, epoch: 0 },
+        { from: 1, epoch: b1 },
+      ],
+      tail: entriesOf(3, b1, b1),
+      faulty: [{ first: 2, last: 2 }],
+    }
+    const bench = new Bench(tracer, { recovered })
+    const gap = bench.from('b', accept(b1, [4, b1], []))
+    expect(gap.sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', length: 1 })
+    const more = bench.from('b', accept(b1, [1, b1], entriesOf(2, b1)))
+    expect(more.persist).toMatchObject({ truncateFrom: 2, append: [{ index: 2 }] })
+    expect(more.sendAfterPersist[0]?.message).toMatchObject({ type: 'accepted', index: 2 })
   },
 
   'damage after entries that lost is removed with them'({ tracer }) {

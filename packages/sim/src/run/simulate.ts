@@ -317,8 +317,12 @@ class Simulation {
         sets.push(voters, outgoing)
       }
     }
+    // What rotted on one host may be left on one other only.
+    const damaged = this.#hosts.some(({ disk }) =>
+      [...disk.groups.values()].some(({ image }) => image.faulty.length > 0),
+    )
     const spared = sets.every((voters) => voters.length === 0 || voters.length >= 3)
-    return spared ? new Set([candidate.id]) : new Set()
+    return spared && !damaged ? new Set([candidate.id]) : new Set()
   }
 
   async #probeAll(untilMs: number): Promise<boolean> {
