@@ -192,6 +192,25 @@ describe('the router', () => {
     expect(sent).toEqual([])
   })
 
+  test('a refusal of one attempt does not speak for those before it', async () => {
+    const { outcome, first } = write()
+    first.reply(refusal('OUTCOME_UNKNOWN'))
+    clock.advance(10)
+    next().reply(refusal('NO_SPACE'))
+    expect(await outcome).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const other = write()
+    other.first.reply(refusal('NO_SPACE'))
+    expect(await other.outcome).toMatchObject({ code: 'NO_SPACE' })
+  })
+
+  test('what the shard itself says of a request is said of all its attempts', async () => {
+    const { outcome, first } = write()
+    first.reply(refusal('OUTCOME_UNKNOWN'))
+    clock.advance(10)
+    next().reply(ok(errorResult('INVALID_ARGUMENT', 'no number', 101)))
+    expect(await outcome).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   test.each<ErrorCode>(['UNAVAILABLE', 'CLOSED', 'NO_QUORUM'])(
     '%s: another is asked',
     async (code) => {

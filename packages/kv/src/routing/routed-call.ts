@@ -184,7 +184,7 @@ export class RoutedCall<T> implements Expiring {
 
   #onReply(target: NodeId, reply: KvReply): void {
     this.#context.seenVersion(reply.mapVersion)
-    if (!reply.ok) return this.#onError(target, reply.error)
+    if (!reply.ok) return this.#onError(target, reply.error, false)
     let read: { readonly value: T } | { readonly error: ReplyError }
     try {
       read = this.#spec.read(reply.body)
@@ -195,12 +195,13 @@ export class RoutedCall<T> implements Expiring {
       const code = this.#spec.write ? 'OUTCOME_UNKNOWN' : 'MALFORMED'
       return this.#end(new QuorateError(code, message, { cause }))
     }
-    if ('error' in read) return this.#onError(target, read.error)
+    if ('error' in read) return this.#onError(target, read.error, true)
     if (!this.#spec.anyReplica) this.#spec.route.leader = target
     this.#end(undefined, read.value)
   }
 
-  #onError(target: NodeId, error: ReplyError): void {
+  /** @param decided - the shard itself has said so, of this request and its repetitions alike */
+  #onError(target: NodeId, error: ReplyError, decided: boolean): void {
     const { route } = this.#spec
     this.#last = error
     switch (error.code) {
@@ -232,8 +233,16 @@ export class RoutedCall<T> implements Expiring {
         return this.#onExpired(error)
       default:
         if (error.retryable) return this.#later(error)
-        return this.#end(errorOf(error))
+        return this.#end(decided ? errorOf(error) : this.#refusal(error))
     }
+  }
+
+  /** A refusal speaks for one attempt alone: those before it may have run. */
+  #refusal(error: ReplyError): QuorateError {
+    const refused = errorOf(error)
+    if (!this.#spec.write || !this.#mayHaveRun) return refused
+    const message = `${this.#spec.what} was refused when it was asked again (${refused.message}); it may have been done`
+    return new QuorateError('OUTCOME_UNKNOWN', message, { cause: refused })
   }
 
   /** The shard's range has changed: asks the host that said so, which must know more than is known here. */
