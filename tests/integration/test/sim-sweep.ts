@@ -8,7 +8,7 @@ import type { ConsensusFactory, Random } from '@quorate/core'
 import { paxos } from '@quorate/paxos'
 import { raft } from '@quorate/raft'
 import type { SimulateOptions, SweepResult } from '@quorate/sim'
-import { diagram, registerMap, registerWorkload, simulate, sweep } from '@quorate/sim'
+import { diagram, faultKinds, registerMap, registerWorkload, simulate, sweep } from '@quorate/sim'
 import type { KeptSeed } from './kept-seeds.ts'
 import { keptSeeds } from './kept-seeds.ts'
 import type { Verdicts } from './sim-judge.ts'
@@ -35,6 +35,7 @@ const algorithms: Readonly<
         electionTimeoutMs,
         heartbeatIntervalMs: Math.max(10, Math.floor(electionTimeoutMs / (3 + own.below(8)))),
         preVote: own.fraction() < 0.7,
+        hibernateAfterMs: drawnPause(own),
         checkQuorum: true,
         clockDriftMax: 0.1,
       })
@@ -48,12 +49,19 @@ const algorithms: Readonly<
         electionTimeoutMs,
         heartbeatIntervalMs: Math.max(10, Math.floor(electionTimeoutMs / (3 + own.below(8)))),
         quorumReads: own.fraction() < 0.3,
+        hibernateAfterMs: drawnPause(own),
         clockDriftMax: 0.1,
       })
     },
     // A ballot names its leader, a round does not, and an entry is decided again in later rounds.
     promises: { leaderPerEpoch: false, epochsAgree: false },
   },
+}
+
+/** In three runs of ten, groups sleep when nobody has used them for so long. */
+function drawnPause(random: Random): number | undefined {
+  const [sleeps, pauseMs] = [random.fraction() < 0.3, 50 + random.below(1_000)]
+  return sleeps ? pauseMs : undefined
 }
 
 /** How runs of an algorithm are simulated, all but the seed. */
@@ -64,7 +72,8 @@ export function settingsOf(name: AlgorithmName): Omit<SimulateOptions, 'seed'> {
     workload: registerWorkload(),
     canonicalSnapshots: true,
     driftMax: DRIFT_MAX,
-    reads: ['quorum', 'lease'],
+    reads: ['quorum', 'lease', 'quorum', { maxStalenessMs: 500 }],
+    faults: faultKinds,
   }
 }
 

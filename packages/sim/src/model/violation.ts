@@ -12,7 +12,8 @@
  * passed before something applied earlier. `snapshot-content`: a snapshot differs from its log.
  * `call-outcome`: a call was answered twice, or with what did not happen. `recovery`: a group does not
  * serve again after every fault has ended. `founded-once`: a host begins a group as if it were new that
- * it had before. `storage-durable`: a disk does not hold what its
+ * it had before. `storm`: more happens in a simulated
+ * second than any load explains. `storage-durable`: a disk does not hold what its
  * host was told it does. `history`: the judge of a simulation refused what clients saw.
  */
 export type Invariant =
@@ -31,6 +32,7 @@ export type Invariant =
   | 'call-outcome'
   | 'recovery'
   | 'founded-once'
+  | 'storm'
   | 'storage-durable'
   | 'history'
 

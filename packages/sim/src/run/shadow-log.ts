@@ -3,7 +3,7 @@
 import type { NodeId, WriteBatch } from '@quorate/core'
 import { equalBytes } from '@quorate/core'
 import { hold } from '../model/violation.ts'
-import { DiskImage } from './disk-image.ts'
+import type { DiskImage } from './disk-image.ts'
 
 /** What one group's log has to hold. */
 export class ShadowLog {

@@ -303,7 +303,11 @@ class Simulation {
   #chooseDead(): ReadonlySet<NodeId> {
     const random = createRandom(this.#options.seed).fork('dead')
     if (random.fraction() < 0.5) return new Set()
-    const candidate = this.#hosts[random.below(this.#hosts.length)] as SimHost
+    const rotten = this.#setup.plan.flatMap((fault) => (fault.kind === 'rot' ? [fault.host] : []))
+    // What is down for good and what has lost data must be the same minority.
+    const candidates = this.#hosts.filter(({ id }) => rotten.length === 0 || rotten.includes(id))
+    const candidate = candidates[random.below(Math.max(1, candidates.length))]
+    if (candidate === undefined || new Set(rotten).size > 1) return new Set()
     const sets: (readonly NodeId[])[] = []
     for (const [group, watch] of this.#watches) {
       const committed = watch.history.membershipAt(watch.history.length)

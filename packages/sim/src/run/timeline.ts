@@ -2,11 +2,15 @@
 // folds what happened into a hash by which two runs are compared.
 import type { Hash64 } from '../model/hash.ts'
 import { emptyHash, hashBytes, hashNumber, hashText } from '../model/hash.ts'
+import { InvariantViolation } from '../model/violation.ts'
 import type { SimEvent } from './event-queue.ts'
 import { EventQueue } from './event-queue.ts'
 import type { Turn } from './turn.ts'
 
 const US_PER_MS = 1_000
+const US_PER_SECOND = 1_000_000
+/** Ordinary runs have some hundreds of events in a second, bad ones some thousands. */
+const EVENTS_PER_SECOND_MAX = 100_000
 
 /** The time of one run. */
 export class Timeline {
@@ -14,6 +18,8 @@ export class Timeline {
   readonly #turn: Turn
   #nowUs = 0
   #events = 0
+  #second = 0
+  #eventsBefore = 0
   #trace: Hash64 = emptyHash
   #deferred: (() => void)[] = []
   #failure: { readonly error: unknown } | undefined
@@ -80,6 +86,7 @@ export class Timeline {
       const event = this.#queue.pop() as SimEvent
       this.#nowUs = event.at
       this.#events++
+      this.#calm()
       this.trace(0, event.at)
       const { run } = event
       event.run = undefined
@@ -87,6 +94,18 @@ export class Timeline {
       if (done()) return
     }
     if (this.#failure === undefined) this.#nowUs = Math.max(this.#nowUs, untilUs)
+  }
+
+  /** Messages that cause ever more messages would otherwise keep a run from ending. */
+  #calm(): void {
+    const second = Math.floor(this.#nowUs / US_PER_SECOND)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#eventsBefore = this.#events
+    }
+    const count = this.#events - this.#eventsBefore
+    if (count < EVENTS_PER_SECOND_MAX) return
+    this.fail(new InvariantViolation('storm', `${count} events in one simulated second`))
   }
 
   /** Runs something now and lets everything that it causes come to rest. */
