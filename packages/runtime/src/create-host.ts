@@ -245,6 +245,10 @@ class RunningHost implements Host {
     return [...this.#replicas.values()].sort((a, b) => compareIds(a.group, b.group))
   }
 
+  stores(group: GroupId): boolean {
+    return this.#options.storage.groups().some(({ id }) => id === group)
+  }
+
   async dropReplica(group: GroupId): Promise<void> {
     this.#checkOpen()
     if (this.#busy.has(group))

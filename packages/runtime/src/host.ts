@@ -168,6 +168,8 @@ export interface Host extends Closeable, EventSource<HostEvents> {
    * @throws QuorateError `STORAGE_FAILED`, `CLOSED`
    */
   dropReplica(group: GroupId): Promise<void>
+  /** Whether its storage holds anything of a group, served or not. */
+  stores(group: GroupId): boolean
   /** How it is, for a readiness probe; looks at every replica. */
   health(): HostHealth
   /**

@@ -56,6 +56,7 @@ export class Keeper {
   #timer: Timer | undefined
   #fetching = false
   #asking: Promise<void> | undefined
+  #cleared = false
   #closed = false
 
   constructor(context: KeeperContext) {
@@ -146,6 +147,7 @@ export class Keeper {
       // Whoever holds the map is told of changes; others have to ask.
       if (this.#context.map === undefined) this.refresh()
       else if (!this.#isAsWanted()) this.#reconcileSoon()
+      if (!this.#cleared) this.#lane = this.#lane.then(() => this.#clear())
       this.#poll()
     })
   }
@@ -216,6 +218,26 @@ export class Keeper {
     await map?.replica.takeSnapshot()
     store.remove(shard)
     await store.host.dropReplica(store.group(shard))
+  }
+
+  /** Once in each life: drops what a crash has left of replicas that belong elsewhere. */
+  async #clear(): Promise<void> {
+    const { store, map } = this.#context
+    if (this.#cleared || this.#closed) return
+    try {
+      const confirmed = await this.fetch({ timeoutMs: FETCH_TIMEOUT_MS })
+      if (map !== undefined && confirmed.version > map.machine.placement.version) return
+      await map?.replica.takeSnapshot()
+      for (const shard of confirmed.shards.keys()) {
+        const has = store.replica(shard) !== undefined || store.hasFailed(shard)
+        const stays = has || this.#wants(shard, confirmed) || !store.host.stores(store.group(shard))
+        if (stays || this.#closed) continue
+        await store.host.dropReplica(store.group(shard))
+      }
+      this.#cleared = true
+    } catch (error) {
+      store.host.logger.debug({ error }, 'what is left of replicas elsewhere is not dropped yet')
+    }
   }
 
   async #answer(payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {

@@ -247,7 +247,9 @@ export class Mover {
       await this.#onShard(shard, { op: 'membership', shard, ...target, version })
     }
     const held = this.#context.map.machine.placement.shards[shard]
-    await this.#onShard(shard, { op: 'fence', shard, epoch: (held?.epoch ?? 0) + 1 })
+    // Whoever leads the map by now may have completed it: the next epoch is not this move's any more.
+    if (held?.move?.id !== move.id) return
+    await this.#onShard(shard, { op: 'fence', shard, epoch: held.epoch + 1 })
     await this.#change({ type: 'complete', shard, move: move.id })
   }
 
