@@ -56,7 +56,8 @@ export class Keeper {
   #timer: Timer | undefined
   #fetching = false
   #asking: Promise<void> | undefined
-  #cleared = false
+  /** Whether what was left of earlier replicas is being dropped, or has been. */
+  #clearing = false
   #closed = false
 
   constructor(context: KeeperContext) {
@@ -147,7 +148,10 @@ export class Keeper {
       // Whoever holds the map is told of changes; others have to ask.
       if (this.#context.map === undefined) this.refresh()
       else if (!this.#isAsWanted()) this.#reconcileSoon()
-      if (!this.#cleared) this.#lane = this.#lane.then(() => this.#clear())
+      if (!this.#clearing) {
+        this.#clearing = true
+        this.#lane = this.#lane.then(() => this.#clear())
+      }
       this.#poll()
     })
   }
@@ -223,10 +227,12 @@ export class Keeper {
   /** Once in each life: drops what a crash has left of replicas that belong elsewhere. */
   async #clear(): Promise<void> {
     const { store, map } = this.#context
-    if (this.#cleared || this.#closed) return
     try {
       const confirmed = await this.fetch({ timeoutMs: FETCH_TIMEOUT_MS })
-      if (map !== undefined && confirmed.version > map.machine.placement.version) return
+      if (map !== undefined && confirmed.version > map.machine.placement.version) {
+        this.#clearing = false
+        return
+      }
       await map?.replica.takeSnapshot()
       for (const shard of confirmed.shards.keys()) {
         const has = store.replica(shard) !== undefined || store.hasFailed(shard)
@@ -234,8 +240,8 @@ export class Keeper {
         if (stays || this.#closed) continue
         await store.host.dropReplica(store.group(shard))
       }
-      this.#cleared = true
     } catch (error) {
+      this.#clearing = false
       store.host.logger.debug({ error }, 'what is left of replicas elsewhere is not dropped yet')
     }
   }
