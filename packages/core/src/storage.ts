@@ -139,8 +139,10 @@ export interface WriteBatch {
   /** Makes a finished snapshot the group's. It must have been finished by a {@link SnapshotWriter}. */
   readonly snapshot?: SnapshotMeta | undefined
   /**
-   * Removes every entry up to this index, at most the snapshot's. Past the end of the log it leaves
-   * the log empty, to go on right after this index.
+   * Removes every entry up to this index: at most the snapshot's (with `snapshot` applied), and where
+   * the log ends before that, either an index within the log or exactly the snapshot's. The latter
+   * leaves the log empty, to go on right after it; the snapshot then says which epoch came before,
+   * as nothing does for an index between the two. An index that is gone already removes nothing.
    */
   readonly compactTo?: LogIndex | undefined
   /** Entries to add; the first one follows the log's last index without a gap. */
