@@ -1,0 +1,43 @@
+// Schedules that found a bug, with what they showed. They are run with every test run, for as long as
+// the repository lives.
+import type { AlgorithmName } from './sim-kv-plan.ts'
+
+/** A schedule that is worth keeping. */
+export interface KeptSchedule {
+  /** Which algorithm it ran. */
+  readonly algorithm: AlgorithmName
+  /** The seed. */
+  readonly seed: number
+  /** What it found. */
+  readonly found: string
+}
+
+export const keptSchedules: readonly KeptSchedule[] = [
+  {
+    algorithm: 'raft',
+    seed: 4,
+    found:
+      'a host founds a shard anew whose data it had dropped: its snapshot of the map was not durable',
+  },
+  { algorithm: 'raft', seed: 8, found: 'a move to a host that is gone is never given up' },
+  {
+    algorithm: 'raft',
+    seed: 127,
+    found: 'a write that had been done was refused with NO_SPACE when it was asked again',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 7,
+    found: 'a write that had been done was refused with NO_SPACE when it was asked again',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 71,
+    found: 'the data of a replica that had moved away stays on a disk after a crash',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 150,
+    found: 'a former leader of the map gives a shard an epoch that the map has not got to',
+  },
+]
