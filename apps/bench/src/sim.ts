@@ -46,7 +46,8 @@ async function measure(options: Omit<SimulateOptions, 'seed'>, from: number): Pr
   let events = 0
   for (let seed = from; seed < from + SEEDS; seed++) {
     const result = await simulate({ ...options, seed })
-    if (result.failure !== undefined) throw new Error(`seed ${seed}: ${result.failure.error}`)
+    if (result.failure !== undefined)
+      throw new Error(`seed ${seed}`, { cause: result.failure.error })
     simulatedMs += result.simulatedMs
     events += result.events
   }

@@ -156,6 +156,16 @@ describe('the models by name', () => {
     expect(modelByName('lock', { expires: true }).step(held, second, 2)).not.toBe(impossible)
     expect(() => modelByName('kv', { absent: [] as never })).toThrow(TypeError)
   })
+
+  it('of the lock: no token is given twice, whoever held it before', () => {
+    const model = modelByName('lock')
+    const acquire = { op: 'acquire', lock: 'l' }
+    const held = model.step(model.init(), acquire, 3)
+    const free = model.step(held as never, { op: 'release', lock: 'l', token: 3 }, true)
+    expect(model.step(free as never, acquire, 3)).toBe(impossible)
+    expect(model.step(free as never, acquire, 2)).toBe(impossible)
+    expect(model.step(free as never, acquire, 4)).not.toBe(impossible)
+  })
 })
 
 describe('a keyed model as a whole', () => {

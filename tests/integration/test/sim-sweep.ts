@@ -96,6 +96,7 @@ export async function sweepOf(
     firstSeed,
     seeds,
     recheck: seeds < 100 ? 0.1 : 0.05,
+    minimiseRuns: Number(process.env.SIM_MINIMISE ?? 100),
     replay: (seed) =>
       `SIM_FIRST_SEED=${seed} SIM_SEEDS=1 npx vitest run tests/integration/test/sim-${name}.test.ts`,
     async onFailure({ minimised }) {
