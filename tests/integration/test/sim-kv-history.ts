@@ -99,10 +99,8 @@ export function judgeWatch(
   }
   for (const [key, version] of last) {
     const final = newest.get(key)
-    if (final === undefined) continue
-    const removed = shown.get(`${key}@${final}`) === undefined
-    // A key that is not there has no version of its own.
-    if (removed ? version !== 0 : final !== version)
+    // What was under way when the keys were read may have been done after that.
+    if (final !== undefined && final < version)
       return `the watch ended with ${key} at ${final}, and it is at ${version}`
   }
   return undefined
