@@ -14,4 +14,20 @@ export interface KeptSeed {
   readonly options?: Partial<SimulateOptions>
 }
 
-export const keptSeeds: readonly KeptSeed[] = []
+export const keptSeeds: readonly KeptSeed[] = [
+  {
+    algorithm: 'paxos',
+    seed: 2,
+    found: 'an entry accepted after a stop-sign by an acceptor whose last writes were lost',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 15,
+    found: 'messages without end between a leader and an acceptor that had lost entries',
+  },
+  {
+    algorithm: 'raft',
+    seed: 270,
+    found: 'the first of all seeds, where followers commit what their leader has not verified',
+  },
+]

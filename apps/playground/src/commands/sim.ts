@@ -4,11 +4,12 @@ import type { Command } from 'commander'
 import { randomSeed } from '@quorate/core'
 import type { SimulateOptions } from '@quorate/sim'
 import {
+  diagram,
   failureReport,
+  minimise,
   registerMap,
   registerWorkload,
   simulate,
-  spaceTime,
   sweep,
 } from '@quorate/sim'
 import { choose, simulatedConsensus } from '../choices.ts'
@@ -32,6 +33,7 @@ interface ReplayOptions extends OutputOptions {
   readonly consensus: string
   readonly seed: number
   readonly picture?: string
+  readonly minimise?: true
 }
 
 /** Adds the commands. */
@@ -54,6 +56,7 @@ export function addSim(program: Command): void {
       'raft',
     )
     .option('--picture <file>', 'write a page with every message, crash and term')
+    .option('--minimise', 'take away every fault without which it fails as well')
     .action(replay)
 }
 
@@ -112,13 +115,15 @@ async function run(options: RunOptions): Promise<void> {
 }
 
 async function replay(options: ReplayOptions): Promise<void> {
-  const result = await simulate({
-    ...settings(options.consensus),
-    seed: options.seed,
-    record: options.picture !== undefined,
-  })
-  if (options.picture !== undefined && result.recording !== undefined) {
-    await writeFile(options.picture, spaceTime(result.recording))
+  const whole = { ...settings(options.consensus), seed: options.seed }
+  const result = await simulate(whole)
+  const minimised =
+    options.minimise === true && result.failure !== undefined
+      ? await minimise(whole, result)
+      : undefined
+  if (options.picture !== undefined) {
+    const shown = await simulate({ ...(minimised?.options ?? whole), record: true })
+    if (shown.recording !== undefined) await writeFile(options.picture, diagram(shown.recording))
   }
   const { traceHash, events, simulatedMs, committed, faults, failure } = result
   const summary = {
@@ -133,7 +138,7 @@ async function replay(options: ReplayOptions): Promise<void> {
   printResult(options, summary, () =>
     failure === undefined
       ? `seed ${options.seed}: nothing failed; ${events} events, ${committed} commits, trace hash ${traceHash}`
-      : failureReport(result),
+      : failureReport(result, { minimised }),
   )
   if (failure !== undefined) throw new CommandEnd('failed')
 }
