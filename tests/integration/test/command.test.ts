@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProcessCluster } from './processes.ts'
-import { freePorts, processCluster, runCommand } from './processes.ts'
+import { freePorts, processCluster, runCommand, runWithInput, startCommand } from './processes.ts'
 
 const IDS = ['a', 'b', 'c']
 let cluster: ProcessCluster
@@ -95,6 +95,38 @@ describe('data', () => {
       err: expect.stringContaining('"nr"') as string,
     })
   })
+
+  it('says how much was written before a bad record, and where an array is cut off', async () => {
+    const lines = join(cluster.data, 'people.ndjson')
+    await writeFile(lines, '{"id":1}\n{"id":2}\n{"id"')
+    const { code, err } = await cluster.run('load', lines, '--key', 'early/{id}', '--json')
+    expect(code).toBe(2)
+    expect(JSON.parse(err)).toMatchObject({
+      error: {
+        code: 'USAGE',
+        message: expect.stringMatching(/record 3 .*; 2 records were written before$/) as string,
+      },
+    })
+    expect((await cluster.run('scan', 'early/', '--keys')).out).toBe('early/1\nearly/2\n')
+    const array = join(cluster.data, 'people.json')
+    await writeFile(array, '[{"id":1},\n{"id":2},\n{"id"')
+    const cut = await cluster.run('load', array)
+    expect(cut).toMatchObject({ code: 2, err: expect.stringMatching(/array .* line 3/) as string })
+    expect(cut.err).not.toContain('record 1')
+  })
+
+  it('may be read by a program that has seen enough', async () => {
+    const connect = ['--connect', cluster.addresses[0] as string]
+    for (const key of ['pipe/1', 'pipe/2']) {
+      await runWithInput('x'.repeat(200_000), 'put', key, '-', ...connect)
+    }
+    const child = startCommand('scan', 'pipe/', ...connect)
+    let complaint = ''
+    child.stderr.on('data', (part: Buffer) => (complaint += part.toString()))
+    child.stdout.once('data', () => child.stdout.destroy())
+    await once(child, 'close')
+    expect([child.exitCode, complaint]).toEqual([0, ''])
+  })
 })
 
 describe('status', () => {
@@ -158,6 +190,18 @@ describe('bad input', () => {
     const result = await runCommand(...args)
     expect(result).toMatchObject({ code, err: expect.stringMatching(message) as string })
     expect(result.err).not.toMatch(/^\s+at /m)
+  })
+
+  it.each<[string, string[], RegExp]>([
+    ['an unknown command', ['pit', '--json'], /unknown command 'pit'/],
+    ['an unknown option', ['get', 'x', '--json', '--consistent'], /unknown option '--consistent'/],
+    ['a bad number', ['scan', '--limit', 'many', '--json'], /integer/],
+  ])('%s is told as JSON where that is asked for', async (_, args, message) => {
+    const { code, err } = await runCommand(...args)
+    expect(code).toBe(2)
+    expect(JSON.parse(err)).toMatchObject({
+      error: { code: 'USAGE', message: expect.stringMatching(message) as string },
+    })
   })
 
   it('of keys and values is refused with the limit, and nothing is stored', async () => {

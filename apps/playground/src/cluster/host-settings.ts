@@ -129,6 +129,7 @@ export function managedOptions(options: ClusterOptions): ManagedOptions {
   return {
     replaceAfterMs: options.replaceAfter === 0 ? NEVER_MS : options.replaceAfter,
     movesMax: options.moves,
+    moveBytesPerSecond: options.moveRate,
     balanceLeaders: options.leaderBalance,
   }
 }

@@ -177,6 +177,7 @@ function argumentsOf(
     log: options.log,
     'replace-after': options.replaceAfter,
     moves: options.moves,
+    ...(options.moveRate === undefined ? {} : { 'move-rate': options.moveRate }),
   }
   return [
     'node',

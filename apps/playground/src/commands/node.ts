@@ -26,6 +26,7 @@ export interface ClusterOptions extends OutputOptions {
   readonly log: LogLevel
   readonly replaceAfter: number
   readonly moves: number
+  readonly moveRate?: number
   readonly leaderBalance: boolean
 }
 
@@ -50,6 +51,11 @@ export function withCluster(command: Command): Command {
       300_000,
     )
     .option('--moves <count>', 'most replicas being moved at a time', integer(1, 64), 4)
+    .option(
+      '--move-rate <bytes>',
+      'most bytes a second that moves copy in all (default: no bound)',
+      integer(1, Number.MAX_SAFE_INTEGER),
+    )
     .option('--no-leader-balance', 'leave leaders where elections have put them')
     .addOption(
       new Option('--log <level>', 'what is logged to standard error')
