@@ -1,6 +1,7 @@
 // The in-process network keeps the contract of transports.
-import { transportConformance } from '@quorate/conformance/transport'
-import { test } from 'vitest'
+import { clientConformance, transportConformance } from '@quorate/conformance/transport'
+import { defaultLimits } from '@quorate/core'
+import { describe, test } from 'vitest'
 import { memoryNetwork } from '../src/index.ts'
 
 transportConformance(test, {
@@ -12,4 +13,19 @@ transportConformance(test, {
       async close() {},
     }
   },
+})
+
+describe('clients', () => {
+  clientConformance(test, {
+    async create() {
+      const network = memoryNetwork({ limits: defaultLimits })
+      return {
+        listener: network.listener('here'),
+        dialer: network.dialer(),
+        address: () => 'here',
+        nowhere: () => 'nowhere',
+        async close() {},
+      }
+    },
+  })
 })

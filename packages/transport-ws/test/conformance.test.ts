@@ -1,9 +1,18 @@
 // The transport over real sockets keeps the contract of transports: plain, and with a secret.
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { transportConformance, type TransportHarness } from '@quorate/conformance/transport'
+import {
+  clientConformance,
+  transportConformance,
+  type TransportHarness,
+} from '@quorate/conformance/transport'
 import { describe, test } from 'vitest'
-import { webSockets, type WebSocketsOptions } from '../src/index.ts'
+import {
+  webSocketDialer,
+  webSocketListener,
+  webSockets,
+  type WebSocketsOptions,
+} from '../src/index.ts'
 
 /** One server a host, which stays while the host restarts, so that addresses are known before. */
 function harness(options: WebSocketsOptions): TransportHarness {
@@ -46,4 +55,28 @@ describe('plain', () => {
 })
 describe('with a secret', () => {
   transportConformance(test, harness({ secret: 'thirty-two characters of a secret' }))
+})
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return port
+}
+
+describe('clients', () => {
+  clientConformance(test, {
+    async create() {
+      const listener = webSocketListener({ port: 0 })
+      return {
+        listener,
+        dialer: webSocketDialer(),
+        address: () => `ws://127.0.0.1:${listener.port}`,
+        nowhere: async () => `ws://127.0.0.1:${await freePort()}`,
+        async close() {},
+      }
+    },
+  })
 })

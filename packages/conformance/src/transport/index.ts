@@ -7,12 +7,17 @@
  * @packageDocumentation
  */
 import { defined } from '@quorate/core'
+import { clientChecks } from './client-checks.ts'
+import type { ClientHarness } from './client-harness.ts'
 import { frameChecks } from './frame-checks.ts'
 import type { TestFunction, TransportCheck, TransportHarness } from './harness.ts'
 import { identityChecks } from './identity-checks.ts'
 import { lifeChecks } from './life-checks.ts'
 import { peerChecks } from './peer-checks.ts'
 
+export type { ClientCheck, ClientEnds, ClientHarness } from './client-harness.ts'
+export { clientChecks } from './client-checks.ts'
+export { brokenClients, loopbackClients, type BrokenClients } from './client-loopback.ts'
 export type { TestFunction, TransportCheck, TransportHarness, TransportHosts } from './harness.ts'
 export { brokenTransports, loopbackTransport, type BrokenTransport } from './broken.ts'
 
@@ -34,6 +39,11 @@ export function transportConformance(test: TestFunction, harness: TransportHarne
       if (await applies(check, harness)) await check.run(harness)
     })
   }
+}
+
+/** Registers every check of a listener and a dialer for clients as a test. */
+export function clientConformance(test: TestFunction, harness: ClientHarness): void {
+  for (const check of clientChecks) test(check.name, () => check.run(harness))
 }
 
 async function applies(check: TransportCheck, harness: TransportHarness): Promise<boolean> {

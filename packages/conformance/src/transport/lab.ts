@@ -216,35 +216,13 @@ export class Lab {
   }
 
   /** Waits until a condition holds, looking whenever a host is told something. */
-  async until(condition: () => boolean, what: string): Promise<void> {
-    if (condition()) return
-    const late = `it did not happen within ${this.#patienceMs} ms that ${what}`
-    await this.within(late, async (over) => {
-      while (!condition() && !over()) {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve))
-      }
-    })
+  until(condition: () => boolean, what: string): Promise<void> {
+    return waitUntil(condition, what, this.#patienceMs, (wake) => void this.#waiting.push(wake))
   }
 
   /** Runs something that may never end. */
-  async within<T>(late: string, run: (over: () => boolean) => Promise<T>): Promise<T> {
-    const clock = systemClock()
-    let timer: Timer | undefined
-    let over = false
-    const deadline = new Promise<never>((_resolve, reject) => {
-      const giveUp = (turns: number): void => {
-        if (turns > 0) return clock.defer(() => giveUp(turns - 1))
-        over = true
-        reject(new Error(late))
-      }
-      // Some turns of grace: after a pause of the whole machine the timer is due before anything else.
-      timer = clock.setTimer(this.#patienceMs, () => giveUp(GRACE_TURNS))
-    })
-    try {
-      return await Promise.race([run(() => over), deadline])
-    } finally {
-      timer?.cancel()
-    }
+  within<T>(late: string, run: (over: () => boolean) => Promise<T>): Promise<T> {
+    return within(late, this.#patienceMs, run)
   }
 
   /** Answers from one host to the other, many times: time in which other things would show. */
@@ -271,6 +249,45 @@ export class Lab {
   async close(): Promise<void> {
     await Promise.all(this.#made.map((host) => host.close()))
     await this.#hosts.close()
+  }
+}
+
+/** Waits until a condition holds; `next` calls back whenever something has happened. */
+export async function waitUntil(
+  condition: () => boolean,
+  what: string,
+  patienceMs: number,
+  next: (wake: () => void) => void,
+): Promise<void> {
+  if (condition()) return
+  const late = `it did not happen within ${patienceMs} ms that ${what}`
+  await within(late, patienceMs, async (over) => {
+    while (!condition() && !over()) await new Promise<void>(next)
+  })
+}
+
+/** Runs something that may never end. */
+export async function within<T>(
+  late: string,
+  patienceMs: number,
+  run: (over: () => boolean) => Promise<T>,
+): Promise<T> {
+  const clock = systemClock()
+  let timer: Timer | undefined
+  let over = false
+  const deadline = new Promise<never>((_resolve, reject) => {
+    const giveUp = (turns: number): void => {
+      if (turns > 0) return clock.defer(() => giveUp(turns - 1))
+      over = true
+      reject(new Error(late))
+    }
+    // Some turns of grace: after a pause of the whole machine the timer is due before anything else.
+    timer = clock.setTimer(patienceMs, () => giveUp(GRACE_TURNS))
+  })
+  try {
+    return await Promise.race([run(() => over), deadline])
+  } finally {
+    timer?.cancel()
   }
 }
 
