@@ -2,7 +2,10 @@
 // must not run twice, or a proposal that is handed over by one would be applied twice.
 const WINDOW = 4_096
 
-/** The calls of one peer on one connection. */
+/**
+ * The calls of one peer on one connection. A peer that names a number far ahead shuts out what it
+ * calls afterwards with smaller ones, and nobody else, until its next connection.
+ */
 export class Arrivals {
   #highest = 0
   /** One bit for each of the last numbers; the bit of a number is at its remainder. */
