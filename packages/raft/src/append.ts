@@ -83,8 +83,9 @@ function cutBack(r: RaftState, from: LogIndex): void {
 
 function appendTaken(r: RaftState, entries: readonly Entry[]): void {
   if (r.leftoverFrom !== undefined) {
-    // Storage still holds damaged entries, and others after them, from here on.
-    r.out.truncateFrom = r.leftoverFrom
+    // Storage still holds damaged entries, and others after them, from here on, unless a conflict
+    // before them has been cut back already.
+    r.out.truncateFrom = Math.min(r.out.truncateFrom ?? r.leftoverFrom, r.leftoverFrom)
     r.leftoverFrom = undefined
     r.out.hardStateChanged = true
   }
