@@ -173,9 +173,10 @@ function refused(message: string): StepOutcome {
 
 /** Whether a shard serves all keys and always has, as every shard of hash slots does. */
 export function isPlain(state: OwnershipState): boolean {
-  const { owned: range, offset, outgoing, incoming } = state
+  const { owned: range, offset, outgoing, incoming, received } = state
   const whole = range !== undefined && sameRange(range, ALL_KEYS)
-  return whole && offset === 0 && outgoing === undefined && incoming === undefined
+  const untouched = offset === 0 && received === 0
+  return whole && untouched && outgoing === undefined && incoming === undefined
 }
 
 /** Whether a shard serves a whole range. */
