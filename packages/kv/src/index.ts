@@ -22,6 +22,7 @@ export type { ShardInfo } from './machine/query.ts'
 export type { KvAdmin } from './placement/admin.ts'
 export type { ManagedOptions } from './placement/managed.ts'
 export type { MoverOptions } from './placement/mover.ts'
+export type { MapMove, MapPlacement } from './placement/map-group.ts'
 export type { RangeOptions } from './placement/range-planner.ts'
 export type { PlannedMove } from './placement/planner.ts'
 export type {

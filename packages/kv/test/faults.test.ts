@@ -98,9 +98,13 @@ describe('a replaced disk', () => {
       await expect(kv.get('k', { timeoutMs: 1_500 })).rejects.toMatchObject({ code: 'TIMEOUT' })
       await cluster.start('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
-      // Before it has been brought up it cannot stand in for anybody.
-      while ((await kv.get('k', { consistency: 'local' })) === undefined) {
-        await new Promise((resolve) => setTimeout(resolve, 5))
+      // Before a leader vouches for it, it cannot stand in for anybody, nor lead itself.
+      for (let leads = false; !leads;) {
+        const handed = kv.admin.transferLeader(0, 'b', { timeoutMs: 500 })
+        leads = await handed.then(
+          () => true,
+          () => false,
+        )
       }
       await cluster.kill('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')

@@ -4,6 +4,7 @@ import {
   QuorateError,
   createRandom,
   decodeUtf8,
+  isQuorateError,
   randomSeed,
   silentLogger,
   systemClock,
@@ -54,6 +55,7 @@ const OPTIONS: OptionNames<ConnectOptions> = {
 const CONNECT_TIMEOUT_MS = 10_000
 const REFRESH_TIMEOUT_MS = 2_000
 const REFRESH_PAUSE_MS = 50
+const MAP_HOSTS_MS = 5_000
 
 /** What a client is made of. */
 export interface ConnectOptions extends CallOptions {
@@ -217,6 +219,7 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
   readonly admin: KvAdmin
   readonly #links: Links
   #mapRoute: Route | undefined
+  #mapUntil = 0
   readonly #routes: RouteTable
   readonly #router: Router
   #refreshing = false
@@ -320,17 +323,37 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
   }
 
   async #findMap({ timeoutMs = REFRESH_TIMEOUT_MS }: CallOptions): Promise<Route> {
-    if (this.#mapRoute !== undefined) return this.#mapRoute
+    const now = this.#links.clock.now()
+    if (this.#mapRoute !== undefined && now < this.#mapUntil) return this.#mapRoute
     const payload = encodeAdmin({ op: 'where' })
-    const answer = await this.#askAnybody({ kind: 'admin', timeoutMs, payload })
+    const answer = await this.#askUntil({ kind: 'admin', timeoutMs, payload }, now + timeoutMs)
+    // Those who held it a moment ago are still the best to ask.
+    if (answer === undefined && this.#mapRoute !== undefined) return this.#mapRoute
+    if (answer === undefined) throw new QuorateError('UNAVAILABLE', 'no host can be reached')
     const members = JSON.parse(decodeUtf8(answer)) as readonly NodeId[]
-    this.#mapRoute = { shard: -1, epoch: 0, leader: undefined, members }
+    // Whoever holds the map is replaced like any other host.
+    this.#mapRoute = { shard: -1, epoch: 0, leader: this.#mapRoute?.leader, members }
+    this.#mapUntil = now + MAP_HOSTS_MS
     return this.#mapRoute
   }
 
   async #status({ timeoutMs = 5_000, signal }: CallOptions): Promise<KvStatus> {
     signal?.throwIfAborted()
     return decodeStatus(await this.#askAnybody({ kind: 'status', timeoutMs }))
+  }
+
+  /** Asks until somebody answers; `undefined` where nobody has in time. */
+  async #askUntil(request: KvRequest, deadline: number): Promise<Uint8Array | undefined> {
+    const { clock } = this.#links
+    for (;;) {
+      try {
+        return await this.#askAnybody(request)
+      } catch (error) {
+        if (!isQuorateError(error) || !error.retryable) throw error
+      }
+      if (this.#lifecycle !== 'open' || clock.now() + REFRESH_PAUSE_MS >= deadline) return undefined
+      await new Promise<void>((resolve) => void clock.setTimer(REFRESH_PAUSE_MS, resolve))
+    }
   }
 
   /** Asks one host after another until one answers. */

@@ -31,6 +31,8 @@ export type AdminRequest =
   | { readonly op: 'fence'; readonly shard: ShardId; readonly epoch: number }
   /** To a host that is to get a replica. */
   | { readonly op: 'prepare'; readonly shard: ShardId }
+  /** To a host that is to hold the map. */
+  | { readonly op: 'prepare-map' }
 
 /** How a shard's group stands, as its leader tells. */
 export interface GroupView {
@@ -72,6 +74,7 @@ export function decodeAdmin(bytes: Uint8Array): AdminRequest {
   const fits =
     op === 'placement' ||
     op === 'where' ||
+    op === 'prepare-map' ||
     (op === 'change' && typeof command === 'object') ||
     ((op === 'group' || op === 'asked' || op === 'prepare') && whole(shard)) ||
     (op === 'membership' && whole(shard) && ids(voters) && ids(learners) && whole(version)) ||

@@ -1,6 +1,6 @@
 // A host's part in a managed placement: it follows the map, has exactly the replicas that the map
 // wants here, and answers for them. Nothing is dropped before the map has been confirmed.
-import { ByteWriter, QuorateError, compareIds } from '@quorate/core'
+import { ByteWriter, QuorateError, compareIds, decodeUtf8, isId } from '@quorate/core'
 import type { CallOptions, NodeId, Replica, ShardId, Timer } from '@quorate/core'
 import { encodeCommand } from '../machine/command.ts'
 import { decodeResult } from '../machine/result.ts'
@@ -15,17 +15,26 @@ import type { Placement, PlacementMachine } from './state.ts'
 
 const FETCH_TIMEOUT_MS = 3_000
 const MAP_TIMEOUT_MS = 1_000
+/** Every so many looks a host that holds the map asks a quorum all the same. */
+const ASK_ANYWAY_EVERY = 8
 
 /** What a keeper is made of. */
 export interface KeeperContext {
   /** The store. */
   readonly store: Store
-  /** The hosts of the group that holds the map. */
+  /** The hosts of the group that held the map at first. */
   readonly mapHosts: readonly NodeId[]
+  /**
+   * Whether this host starts the map's group anew. Otherwise what its replica remembers may be old,
+   * and a shard that this host seems to found may have been here, moved away and been dropped.
+   */
+  readonly isFresh: boolean
   /** The placement of a new store. */
   readonly initial: Placement
-  /** This host's replica of the map's group, where it has one. */
-  readonly map: { readonly replica: Replica; readonly machine: PlacementMachine } | undefined
+  /** This host's replica of the map's group, where it has one now. */
+  map(): { readonly replica: Replica; readonly machine: PlacementMachine } | undefined
+  /** Starts a replica of the map's group, which joins it, or ends the one that there is. */
+  holdMap(hold: boolean): Promise<void>
   /** How often the map is looked at where nothing else calls for it, in milliseconds. */
   readonly intervalMs: number
   /** Starts a replica: with its first members, or to join a group that exists. */
@@ -33,7 +42,11 @@ export interface KeeperContext {
 }
 
 /** The placement of a new store, as a partitioner has it. */
-export function initialPlacement(shards: readonly PlacedShard[], version: number): Placement {
+export function initialPlacement(
+  shards: readonly PlacedShard[],
+  version: number,
+  mapHosts: readonly NodeId[],
+): Placement {
   const hosts = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
   return {
     version,
@@ -43,6 +56,7 @@ export function initialPlacement(shards: readonly PlacedShard[], version: number
     }),
     hosts: hostTable(hosts.map((id) => [id, 'active'] as const)),
     paused: false,
+    map: { hosts: mapHosts },
   }
 }
 
@@ -53,15 +67,22 @@ export class Keeper {
   #placement: Placement
   /** One change of this host's replicas at a time. */
   #lane: Promise<void> = Promise.resolve()
+  #mapLane: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #fetching = false
+  #polls = 1
   #asking: Promise<void> | undefined
   /** Whether what was left of earlier replicas is being dropped, or has been. */
   #clearing = false
   #closed = false
+  /** Whether a quorum has said how the map is since this host started. */
+  #isConfirmed: boolean
+  /** The shards that this host seems to found, and that no quorum has spoken of yet. */
+  readonly #unconfirmed = new Set<ShardId>()
 
   constructor(context: KeeperContext) {
     this.#context = context
+    this.#isConfirmed = context.isFresh
     this.#placement = context.initial
     this.mapRoute = { shard: -1, epoch: 0, leader: undefined, members: context.mapHosts }
   }
@@ -73,31 +94,76 @@ export class Keeper {
 
   /** Starts the replicas that the map as it is known wants here, and follows it from now on. */
   async start(): Promise<void> {
-    const { store, map } = this.#context
+    const { store } = this.#context
     store.manage(
       (payload, timeoutMs) => this.#answer(payload, timeoutMs),
       () => this.refresh(),
       () => this.#beforeTelling(),
     )
-    if (map === undefined) {
+    if (this.#context.map() === undefined) {
       // Without the map's own log, only a quorum can say what this host may start.
       this.refresh()
     } else {
-      map.machine.onChange(() => this.#install(map.machine.placement))
-      this.#install(map.machine.placement)
+      this.followMap()
       await this.#lane
     }
     this.#poll()
+  }
+
+  /** Goes by this host's own replica of the map, which it has from now on. */
+  followMap(): void {
+    const { machine } = this.#context.map() ?? {}
+    if (machine === undefined) return
+    machine.onChange(() => this.#install(machine.placement))
+    this.#install(machine.placement)
   }
 
   /** Looks at the map again, as a quorum has it. */
   refresh(): void {
     if (this.#fetching || this.#closed) return
     this.#fetching = true
-    const settled = (): void => {
-      this.#fetching = false
-    }
-    this.fetch({ timeoutMs: FETCH_TIMEOUT_MS }).then(settled, settled)
+    this.fetch({ timeoutMs: FETCH_TIMEOUT_MS })
+      .then(
+        () => {},
+        () => this.#findMap(),
+      )
+      .finally(() => {
+        this.#fetching = false
+      })
+  }
+
+  /**
+   * Nobody who is thought to hold the map answers for it: asks everybody who does. Some of them may
+   * wait for this host, which is to hold it itself and does not know after a restart.
+   */
+  async #findMap(): Promise<void> {
+    const { store, initial } = this.#context
+    const hosts = new Set([...Object.keys(initial.hosts), ...Object.keys(this.#placement.hosts)])
+    await Promise.all(
+      [...hosts].map(async (host) => {
+        if (host === store.host.id) return
+        try {
+          const answer = await this.ask(host, { op: 'where' }, FETCH_TIMEOUT_MS)
+          const found = JSON.parse(decodeUtf8(answer)) as readonly NodeId[]
+          const members = new Set([...this.mapRoute.members, ...found.filter(isId)])
+          this.mapRoute.members = [...members].sort(compareIds)
+          if (found.includes(store.host.id)) this.#hold(true)
+        } catch (error) {
+          store.host.logger.debug({ host, error }, 'a host does not say where the map is')
+        }
+      }),
+    )
+  }
+
+  #hold(hold: boolean): void {
+    if (this.#closed || hold === (this.#context.map() !== undefined)) return
+    this.#mapLane = this.#mapLane.then(async () => {
+      try {
+        if (!this.#closed) await this.#context.holdMap(hold)
+      } catch (error) {
+        this.#context.store.host.logger.warn({ error }, 'the map is not held as it should be yet')
+      }
+    })
   }
 
   /** Reads the map as a quorum has it. */
@@ -107,7 +173,19 @@ export class Keeper {
     const bytes = await router.admin(this.mapRoute, payload, options, 'reading the map')
     const placement = decodePlacement(bytes)
     this.#install(placement)
+    // What a quorum has said is the reason to give the map up; a replica that lags is none. Its data
+    // stays: a host that has forgotten that it was replaced must not found the group anew.
+    if (!this.#isMapHost(placement)) this.#hold(false)
+    if (!this.#isConfirmed) {
+      this.#isConfirmed = true
+      if (this.#unconfirmed.size > 0) this.#lane = this.#lane.then(() => this.#foundWaiting())
+    }
     return placement
+  }
+
+  #isMapHost({ map }: Placement): boolean {
+    const { id } = this.#context.store.host
+    return map === undefined || map.hosts.includes(id) || map.move?.to.includes(id) === true
   }
 
   /** Asks a host. */
@@ -122,6 +200,7 @@ export class Keeper {
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
+    await this.#mapLane
     await this.#lane
   }
 
@@ -145,9 +224,11 @@ export class Keeper {
 
   #poll(): void {
     this.#timer = this.#context.store.host.clock.setTimer(this.#context.intervalMs, () => {
-      // Whoever holds the map is told of changes; others have to ask.
-      if (this.#context.map === undefined) this.refresh()
-      else if (!this.#isAsWanted()) this.#reconcileSoon()
+      // Whoever holds the map is told of changes; others have to ask, and so has who hears nothing.
+      const held = this.#context.map()
+      const due = this.#polls++ % ASK_ANYWAY_EVERY === 0
+      if (due || this.#unconfirmed.size > 0 || !this.#isTold(held?.replica)) this.refresh()
+      if (held !== undefined && !this.#isAsWanted()) this.#reconcileSoon()
       if (!this.#clearing) {
         this.#clearing = true
         this.#lane = this.#lane.then(() => this.#clear())
@@ -156,9 +237,22 @@ export class Keeper {
     })
   }
 
+  /** Whether this host's replica of the map hears of changes; one that was removed may not notice. */
+  #isTold(replica: Replica | undefined): boolean {
+    if (replica === undefined) return false
+    const { leader, membership } = replica.consensus()
+    const { voters, learners } = membership
+    return leader !== undefined && (voters.includes(replica.id) || learners.includes(replica.id))
+  }
+
   #install(placement: Placement): void {
     if (this.#closed || placement.version < this.#placement.version) return
     this.#placement = placement
+    const { map: where } = placement
+    if (where !== undefined) {
+      this.mapRoute.members = [...new Set([...where.hosts, ...(where.move?.to ?? [])])]
+      if (this.#isMapHost(placement)) this.#hold(true)
+    }
     const shards = placement.shards.map(({ epoch, voters, move, range }) => ({
       epoch,
       leader: undefined,
@@ -205,16 +299,47 @@ export class Keeper {
   }
 
   async #begin(shard: ShardId): Promise<void> {
-    const { initial, startReplica, store } = this.#context
+    const founders = this.#founders(shard)
+    if (founders !== undefined && !this.#isConfirmed) {
+      // What it has stored of the shard is all that it needs to go on; with nothing, it waits.
+      this.#unconfirmed.add(shard)
+      return this.#context.startReplica(shard, undefined)
+    }
+    await this.#context.startReplica(shard, founders)
+  }
+
+  /** Who founds a shard's group, where this host is one of them. */
+  #founders(shard: ShardId): readonly NodeId[] | undefined {
+    const { initial, store } = this.#context
     const held = this.#placement.shards[shard]
     const first = held?.founders ?? initial.shards[shard]?.voters ?? []
-    const isNew = held?.epoch === 1 && first.includes(store.host.id)
-    await startReplica(shard, isNew ? first : undefined)
+    return held?.epoch === 1 && first.includes(store.host.id) ? first : undefined
+  }
+
+  /** Founds what a quorum has confirmed and this host has stored nothing of. */
+  async #foundWaiting(): Promise<void> {
+    const { store, startReplica } = this.#context
+    for (const shard of this.#unconfirmed) {
+      this.#unconfirmed.delete(shard)
+      const served = store.replica(shard)
+      const founders = this.#founders(shard)
+      if (served === undefined || founders === undefined || this.#closed) continue
+      const { membership, lastIndex } = served.replica.consensus()
+      if (lastIndex > 0 || membership.voters.length > 0) continue
+      try {
+        store.remove(shard)
+        await store.host.dropReplica(store.group(shard))
+        await startReplica(shard, founders)
+      } catch (error) {
+        store.host.logger.warn({ shard, error }, 'a shard could not be founded yet')
+      }
+    }
   }
 
   /** Drops a replica, once a quorum has confirmed that it belongs elsewhere. */
   async #end(shard: ShardId): Promise<void> {
-    const { store, map } = this.#context
+    const { store } = this.#context
+    const map = this.#context.map()
     const confirmed = await this.fetch({ timeoutMs: FETCH_TIMEOUT_MS })
     if (this.#wants(shard, confirmed)) return
     // After a restart this host must know that the shard has moved, or it would found it anew.
@@ -226,7 +351,8 @@ export class Keeper {
 
   /** Once in each life: drops what a crash has left of replicas that belong elsewhere. */
   async #clear(): Promise<void> {
-    const { store, map } = this.#context
+    const { store } = this.#context
+    const map = this.#context.map()
     try {
       const confirmed = await this.fetch({ timeoutMs: FETCH_TIMEOUT_MS })
       if (map !== undefined && confirmed.version > map.machine.placement.version) {
@@ -250,7 +376,7 @@ export class Keeper {
     const request = decodeAdmin(payload)
     switch (request.op) {
       case 'where':
-        return encodeAnswerJson(this.#context.mapHosts)
+        return encodeAnswerJson(this.mapRoute.members)
       case 'placement': {
         const { replica, machine } = this.#map()
         await replica.readBarrier('quorum', { timeoutMs })
@@ -263,16 +389,23 @@ export class Keeper {
         await this.#lane
         if (this.#context.store.replica(request.shard) !== undefined) return encodeAnswerJson(true)
         throw new QuorateError('UNAVAILABLE', `shard ${request.shard} has no replica here yet`)
+      case 'prepare-map':
+        await this.fetch({ timeoutMs })
+        await this.#mapLane
+        if (this.#context.map() !== undefined) return encodeAnswerJson(true)
+        throw new QuorateError('UNAVAILABLE', 'the map has no replica here yet')
       default:
         return answerForGroup(this.#context.store, request, timeoutMs)
     }
   }
 
   #map(): { readonly replica: Replica; readonly machine: PlacementMachine } {
-    const { map, store, mapHosts } = this.#context
+    const { store } = this.#context
+    const map = this.#context.map()
     if (map !== undefined) return map
+    const leader = this.mapRoute.members.find((id) => store.host.reachable(id))
     throw new QuorateError('NOT_LEADER', `host ${store.host.id} does not hold the map`, {
-      details: { leader: mapHosts[0] },
+      details: leader === undefined || leader === store.host.id ? {} : { leader },
     })
   }
 }

@@ -1,7 +1,7 @@
 // Composes a managed placement on a host: the replica of the map's group where this host has one,
 // what follows the map, and what changes it.
-import { QuorateError, isId } from '@quorate/core'
-import type { AbortOptions, ConsensusFactory, NodeId, ShardId } from '@quorate/core'
+import { QuorateError, compareIds, isId } from '@quorate/core'
+import type { AbortOptions, ConsensusFactory, NodeId, Replica, ShardId } from '@quorate/core'
 import type { SnapshotPolicy } from '@quorate/runtime'
 import type { OptionNames } from '../options.ts'
 import type { Route } from '../routing/routes.ts'
@@ -12,6 +12,7 @@ import { Mover } from './mover.ts'
 import type { MoverOptions } from './mover.ts'
 import type { RangeOptions } from './range-planner.ts'
 import { placementMachine } from './state.ts'
+import type { PlacementMachine } from './state.ts'
 
 const MAP_HOSTS = 5
 
@@ -71,43 +72,81 @@ export async function managedPlacement(
   startReplica: (shard: ShardId, members: readonly NodeId[] | undefined) => Promise<void>,
 ): Promise<ManagedPlacement> {
   const { host, partitioner } = store
-  const initial = initialPlacement(shardsOf(partitioner), partitioner.version)
-  const mapHosts = hostsOfMap(options.mapHosts, Object.keys(initial.hosts))
-  const map = mapHosts.includes(host.id) ? await startMap() : undefined
+  const shards = shardsOf(partitioner)
+  const named = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
+  const mapHosts = hostsOfMap(options.mapHosts, named)
+  const initial = initialPlacement(shards, partitioner.version, mapHosts)
+  let held: HeldMap | undefined
+  // A host that has forgotten its votes for the map has no say in it until it is brought up.
+  if (mapHosts.includes(host.id)) held = await startMap(rejoin === true ? undefined : mapHosts)
+  const isFresh = held?.replica.consensus().lastIndex === 0
   const intervalMs = options.intervalMs ?? 1_000
-  const keeper = new Keeper({ store, mapHosts, initial, map, intervalMs, startReplica })
+  const keeper = new Keeper({
+    store,
+    mapHosts,
+    initial,
+    isFresh,
+    intervalMs,
+    startReplica,
+    map: () => held,
+    holdMap,
+  })
   try {
     await keeper.start()
   } catch (error) {
     await keeper.close()
-    await map?.replica.close()
+    await held?.replica.close()
     throw error
   }
-  const { replicas } = partitioner
-  const mover = map && new Mover({ store, keeper, map, replicas, options })
+  look()
   return {
     mapRoute: keeper.mapRoute,
     async stop() {
-      await mover?.close()
+      await held?.mover?.close()
       await keeper.close()
+      await held?.mover?.close()
     },
-    close: async (closing) => map?.replica.close(closing),
+    close: async (closing) => held?.replica.close(closing),
   }
 
-  async function startMap(): Promise<ConstructorParameters<typeof Mover>[0]['map']> {
+  async function startMap(members: readonly NodeId[] | undefined): Promise<HeldMap> {
     const machine = placementMachine(initial)
-    const group = `${store.name}-map`
-    // A host that has forgotten its votes for the map has no say in it until it is brought up.
-    const members = rejoin === true ? undefined : { voters: mapHosts }
     const replica = await host.createReplica({
-      group,
+      group: `${store.name}-map`,
       consensus,
       stateMachine: machine,
-      members,
+      members: members && { voters: members },
       snapshots,
     })
     return { replica, machine }
   }
+
+  /** Looks after the placement from now on, whenever this host leads. */
+  function look(): void {
+    const { replicas } = partitioner
+    if (held === undefined || held.mover !== undefined) return
+    held.mover = new Mover({ store, keeper, map: held, replicas, options })
+  }
+
+  async function holdMap(hold: boolean): Promise<void> {
+    if (hold === (held !== undefined)) return
+    if (hold) {
+      held = await startMap(undefined)
+      keeper.followMap()
+      look()
+    } else {
+      const { mover, replica } = held as HeldMap
+      held = undefined
+      await mover?.close()
+      await replica.close()
+    }
+  }
+}
+
+interface HeldMap {
+  readonly replica: Replica
+  readonly machine: PlacementMachine
+  mover?: Mover
 }
 
 function hostsOfMap(

@@ -1,7 +1,7 @@
 // Carries out and plans moves, on the leader of the map's group. Each look goes by what is there:
 // whoever leads next goes on where the last one stopped, whatever had been done or not.
 import { QuorateError, decodeUtf8 } from '@quorate/core'
-import type { Counter, Gauge, NodeId, Replica, ShardId, Timer } from '@quorate/core'
+import type { CallOptions, Counter, Gauge, NodeId, Replica, ShardId, Timer } from '@quorate/core'
 import type { Store } from '../store/store.ts'
 import type { AdminRequest, GroupView } from './admin.ts'
 import { encodeAdmin } from './admin.ts'
@@ -10,6 +10,7 @@ import { planLeaders, planMoves } from './planner.ts'
 import { decodeChangeResult, encodeChange } from './state.ts'
 import { forgetGiven, runHandover } from './handover-run.ts'
 import { isBusy } from './handovers.ts'
+import { lookAfterMap } from './map-mover.ts'
 import { pace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import type { RangeOptions } from './range-planner.ts'
@@ -67,7 +68,7 @@ export class Mover {
   readonly #context: MoverContext
   /** When each host was last reached, on the monotonic clock. */
   readonly #seen = new Map<NodeId, number>()
-  readonly #gauges: { readonly moving: Gauge; readonly underReplicated: Gauge }
+  readonly #moving: Gauge
   readonly #copied: Counter
   readonly #pace: Pace
   readonly #ranges: Ranges | undefined
@@ -75,6 +76,7 @@ export class Mover {
   #looking: Promise<void> | undefined
   #leading = false
   #closed = false
+  readonly #stop = new AbortController()
   /** Handovers that are being carried out, by the shard that gives; they take longer than a look. */
   readonly #handovers = new Map<ShardId, Promise<void>>()
 
@@ -82,14 +84,7 @@ export class Mover {
     this.#context = context
     const { metrics } = context.store.host
     const labels = { store: context.store.name }
-    this.#gauges = {
-      moving: metrics.gauge('kv_moves_pending_count', 'moves of replicas under way', labels),
-      underReplicated: metrics.gauge(
-        'kv_shards_under_replicated_count',
-        'shards with fewer reachable voters than they should have',
-        labels,
-      ),
-    }
+    this.#moving = metrics.gauge('kv_moves_pending_count', 'moves of replicas under way', labels)
     this.#copied = metrics.counter(
       'kv_move_copied_bytes_total',
       'bytes that moves, splits and merges have begun to copy',
@@ -104,9 +99,10 @@ export class Mover {
     this.#schedule()
   }
 
-  /** Stops looking and waits for what is under way. */
+  /** Stops looking and waits for what is under way, which ends soon. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#stop.abort()
     this.#timer?.cancel()
     await this.#looking
     await Promise.all(this.#handovers.values())
@@ -129,11 +125,13 @@ export class Mover {
       this.#ranges?.reset()
     }
     this.#leading = leads
-    if (!leads) return
+    // Only the one that leads counts: what it counted before is no longer so.
+    if (!leads) return this.#moving.set(0)
     try {
-      await map.replica.readBarrier('quorum', { timeoutMs: STEP_TIMEOUT_MS })
+      await map.replica.readBarrier('quorum', this.#options())
       const dead = this.#dead(map.machine.placement)
       this.#measure(map.machine.placement)
+      await this.#lookAfterMap(map.machine.placement, dead)
       this.#handOver(map.machine.placement)
       await this.#carryOut(map.machine.placement, dead)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
@@ -158,14 +156,7 @@ export class Mover {
   }
 
   #measure({ shards }: Placement): void {
-    const { replicas } = this.#context
-    const moving = shards.filter(({ move }) => move !== undefined).length
-    const short = shards.filter(
-      ({ voters }) =>
-        voters.length > 0 && voters.filter((id) => this.#reachable(id)).length < replicas,
-    )
-    this.#gauges.moving.set(moving)
-    this.#gauges.underReplicated.set(short.length)
+    this.#moving.set(shards.filter(({ move }) => move !== undefined).length)
   }
 
   async #carryOut(placement: Placement, dead: ReadonlySet<NodeId>): Promise<void> {
@@ -179,6 +170,26 @@ export class Mover {
         }
       }),
     )
+  }
+
+  async #lookAfterMap(placement: Placement, dead: ReadonlySet<NodeId>): Promise<void> {
+    const { keeper, map, options, store } = this.#context
+    try {
+      await lookAfterMap(
+        {
+          keeper,
+          replica: map.replica,
+          lagEntriesMax: options.lagEntriesMax ?? 64,
+          signal: this.#stop.signal,
+          reachable: (id) => this.#reachable(id),
+          change: (command) => this.#change(command),
+        },
+        placement,
+        dead,
+      )
+    } catch (error) {
+      store.host.logger.debug({ error }, 'the hosts of the map stay as they are for now')
+    }
   }
 
   /** Goes on with handovers that nobody here is at. */
@@ -298,6 +309,11 @@ export class Mover {
     if (leader === transfer.from) await this.#onShard(shard, { op: 'transfer', shard, to })
   }
 
+  /** Nothing that is asked for outlives this: without a quorum it would keep a host from closing. */
+  #options(): CallOptions {
+    return { timeoutMs: STEP_TIMEOUT_MS, signal: this.#stop.signal }
+  }
+
   #reachable(id: NodeId): boolean {
     return this.#context.store.host.reachable(id)
   }
@@ -310,13 +326,12 @@ export class Mover {
   #onShard(shard: ShardId, request: AdminRequest): Promise<Uint8Array> {
     const { router, routes } = this.#context.store
     const what = `${request.op} of shard ${shard}`
-    const options = { timeoutMs: STEP_TIMEOUT_MS }
-    return router.admin(routes.route(shard), encodeAdmin(request), options, what)
+    return router.admin(routes.route(shard), encodeAdmin(request), this.#options(), what)
   }
 
   async #change(command: PlacementCommand): Promise<void> {
     const { replica } = this.#context.map
-    const bytes = await replica.propose(encodeChange(command), { timeoutMs: STEP_TIMEOUT_MS })
+    const bytes = await replica.propose(encodeChange(command), this.#options())
     const result = decodeChangeResult(bytes)
     if (!result.ok) throw new QuorateError('CONFLICT', result.message)
   }

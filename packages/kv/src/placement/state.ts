@@ -5,6 +5,8 @@ import { isRangeJson } from '../machine/key-range.ts'
 import type { RangeJson } from '../machine/key-range.ts'
 import { handedOver, isBusy, isHandoverChange, isWholeChange } from './handovers.ts'
 import type { HandoverChange } from './handovers.ts'
+import { isMapChange, mapChanged } from './map-group.ts'
+import type { MapChange, MapPlacement } from './map-group.ts'
 import type { Command, NodeId, ShardId, StateMachine } from '@quorate/core'
 
 /** What a host is to the placement: `active` may get replicas, `cordoned` keeps its own, `draining` loses them. */
@@ -60,6 +62,8 @@ export interface Placement {
   readonly hosts: Readonly<Record<NodeId, HostState>>
   /** Whether no moves are planned by themselves. */
   readonly paused: boolean
+  /** Where the map itself is. */
+  readonly map?: MapPlacement | undefined
 }
 
 /** A change of the placement. */
@@ -77,6 +81,7 @@ export type PlacementCommand =
   | { readonly type: 'complete' | 'cancel'; readonly shard: ShardId; readonly move: number }
   | { readonly type: 'pause'; readonly paused: boolean }
   | HandoverChange
+  | MapChange
 
 /** What came of a change. */
 export type PlacementResult =
@@ -115,6 +120,7 @@ export function changed(
   const version = placement.version + 1
   if (command.type === 'pause') return { ...placement, version, paused: command.paused }
   if (command.type === 'host') return withHost({ ...placement, version }, command)
+  if (isMapChange(command)) return mapChanged(placement, command, index)
   if (isHandoverChange(command)) return handedOver(placement, command, index)
   const { shard } = command
   const held = placement.shards[shard]
@@ -150,6 +156,10 @@ function withHost(
       ({ voters, move }) => voters.includes(id) || move?.to.includes(id) === true,
     )
     if (used >= 0) return `host ${id} still holds shard ${used}`
+    const { map } = placement
+    if (map?.hosts.includes(id) === true || map?.move?.to.includes(id) === true) {
+      return `host ${id} still holds the map`
+    }
   }
   const entries = Object.entries(placement.hosts).filter(([host]) => host !== id)
   if (state !== 'gone') entries.push([id, state])
@@ -240,7 +250,8 @@ export function decodePlacement(bytes: Uint8Array): Placement {
       ({ epoch, voters, range }) =>
         Number.isSafeInteger(epoch) && ids(voters) && (range === undefined || isRangeJson(range)),
     ) &&
-    typeof value.hosts === 'object'
+    typeof value.hosts === 'object' &&
+    (value.map === undefined || ids(value.map.hosts))
   if (!fits) throw new QuorateError('MALFORMED', 'a placement that cannot be read')
   const placement = value as Placement
   return { ...placement, hosts: hostTable(Object.entries(placement.hosts)) }
@@ -258,6 +269,11 @@ function readChange(bytes: Uint8Array): PlacementCommand | undefined {
       return Number.isSafeInteger(value.epoch) && ids(value.to) ? value : undefined
     case 'complete':
     case 'cancel':
+      return Number.isSafeInteger(value.move) ? value : undefined
+    case 'map-plan':
+      return ids(value.to) ? value : undefined
+    case 'map-complete':
+    case 'map-cancel':
       return Number.isSafeInteger(value.move) ? value : undefined
     case 'split':
     case 'merge':

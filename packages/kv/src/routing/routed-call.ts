@@ -67,6 +67,9 @@ export interface CallSpec<T> {
 /** Keys of a call are in another shard by now; nothing was done, and the call can be made anew. */
 export class Moved extends Error {}
 
+/** Keys of a call are in no shard that is known: they are on their way from one to another. */
+export class OnTheWay extends Moved {}
+
 /** Does what must happen before an attempt, then calls one of the two. */
 export type Prepare = (ready: () => void, refused: (error: QuorateError) => void) => void
 
@@ -155,6 +158,8 @@ export class RoutedCall<T> implements Expiring {
 
   #try(): void {
     if (this.#ended) return
+    // Something else may have learnt meanwhile that the keys are elsewhere.
+    if (!this.#mayHaveRun && this.#spec.stays?.() === false) return this.#end(new Moved())
     const remaining = this.deadline - this.#context.clock.now()
     if (remaining <= 0 || this.#attempt >= ATTEMPTS_MAX) return this.expire()
     const target = this.#target()

@@ -2,25 +2,27 @@
 // call is made anew where the keys are by now, within the time that its caller gave it.
 import { QuorateError, abortError } from '@quorate/core'
 import type { CallOptions, ShardId } from '@quorate/core'
-import { Moved } from '../routing/routed-call.ts'
+import { Moved, OnTheWay } from '../routing/routed-call.ts'
 import type { Router } from '../routing/router.ts'
 
 const TIMEOUT_MS = 10_000
 const WAIT_MIN_MS = 1
 const WAIT_MAX_MS = 20
+/** Most attempts without a wait. */
+const TURNS_MAX = 4
 
 /**
  * The shard of a key.
  *
- * @throws Moved while the key is on its way from one to another
+ * @throws OnTheWay while the key is on its way from one to another
  */
 export function shardOf(router: Router, key: Uint8Array): ShardId {
   const shard = router.shardOf(key)
-  if (shard === undefined) throw new Moved()
+  if (shard === undefined) throw new OnTheWay()
   return shard
 }
 
-/** Some of the keys, each by its place in `keys`, by shard; throws {@link Moved} likewise. */
+/** Some of the keys, each by its place in `keys`, by shard; throws {@link OnTheWay} likewise. */
 export function byShard(
   router: Router,
   members: readonly number[],
@@ -65,11 +67,14 @@ export async function following<T, Options extends CallOptions>(
   const { clock } = router
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const deadline = clock.now() + timeoutMs
-  for (let wait = WAIT_MIN_MS; ; wait = Math.min(WAIT_MAX_MS, wait * 2)) {
+  let wait = WAIT_MIN_MS
+  for (let turn = 0; ; turn++) {
     try {
       return await attempt({ ...options, timeoutMs: Math.max(1, deadline - clock.now()) })
     } catch (error) {
       if (!(error instanceof Moved)) throw error
+      // Whoever said that they have moved also said where they are.
+      if (!(error instanceof OnTheWay) && turn < TURNS_MAX) continue
     }
     if (options.signal?.aborted === true) throw abortError(options.signal, what)
     if (clock.now() + wait >= deadline) {
@@ -77,6 +82,8 @@ export async function following<T, Options extends CallOptions>(
       throw new QuorateError('TIMEOUT', message)
     }
     await router.relearn()
-    await new Promise<void>((resolve) => void clock.setTimer(wait, resolve))
+    const delay = wait
+    wait = Math.min(WAIT_MAX_MS, wait * 2)
+    await new Promise<void>((resolve) => void clock.setTimer(delay, resolve))
   }
 }

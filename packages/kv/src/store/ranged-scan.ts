@@ -4,7 +4,7 @@ import type { CallOptions, ShardId } from '@quorate/core'
 import { rawKey, rawKeyBytes } from '../key.ts'
 import type { RawKey } from '../key.ts'
 import type { FoundEntry, RangeQuery } from '../machine/query.ts'
-import { Moved } from '../routing/routed-call.ts'
+import { OnTheWay } from '../routing/routed-call.ts'
 import type { Router } from '../routing/router.ts'
 import type { Route } from '../routing/routes.ts'
 import { following } from './following.ts'
@@ -71,7 +71,7 @@ interface Part {
 function firstOf(router: Router, range: RangeQuery): Part {
   const route = router.routes.locate(keyOf(range.start))
   const end = route?.range?.end
-  if (route === undefined) throw new Moved()
+  if (route === undefined) throw new OnTheWay()
   if (end === undefined || (range.end.length > 0 && keyOf(range.end) <= end)) {
     return { route, part: range, last: true }
   }
@@ -87,10 +87,10 @@ function lastOf(router: Router, range: RangeQuery): Part {
   if (route === undefined || found === undefined) {
     // Nothing is before the empty key.
     if (end === '') return { route: sorted[0] as Route, part: range, last: true }
-    throw new Moved()
+    throw new OnTheWay()
   }
   // The end of the range must reach that of the scan, or keys between are on their way.
-  if (found.end !== undefined && (end === undefined || found.end < end)) throw new Moved()
+  if (found.end !== undefined && (end === undefined || found.end < end)) throw new OnTheWay()
   if (keyOf(range.start) >= found.start) return { route, part: range, last: true }
   return { route, part: { ...range, start: rawKeyBytes(found.start) }, last: false }
 }

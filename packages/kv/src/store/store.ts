@@ -34,6 +34,7 @@ import type { KvReply, KvRequest } from '../routing/wire.ts'
 import { logTime } from './log-time.ts'
 import { decodeReport, encodeJson, statusOf } from './report.ts'
 import type { HostReport, ReplicaReport } from './report.ts'
+import { watchRedundancy } from './redundancy.ts'
 import { ShardReplica } from './shard-replica.ts'
 
 /** Bytes that a command's wrapping may need on its way through the layers below. */
@@ -106,7 +107,15 @@ export class Store {
         this.#onRefresh()
       },
     })
-    this.#cleanup.push(host.serve(this.service, (request) => this.#serve(request)))
+    this.#cleanup.push(
+      host.serve(this.service, (request) => this.#serve(request)),
+      watchRedundancy({
+        host,
+        store: name,
+        replicas: partitioner.replicas,
+        held: () => this.replicas(),
+      }),
+    )
   }
 
   /** The name of the service by which other hosts reach this one's replicas. */

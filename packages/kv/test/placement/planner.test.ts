@@ -2,6 +2,7 @@
 // before another is there, and is silent where nothing is wrong.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { planMap } from '../../src/placement/map-group.ts'
 import { planLeaders, planMoves } from '../../src/placement/planner.ts'
 import { changed, hostTable } from '../../src/placement/state.ts'
 import type { HostState, Placement } from '../../src/placement/state.ts'
@@ -219,5 +220,43 @@ describe('the map', () => {
     const cancelled = must(changed(planned, { type: 'cancel', shard: 0, move: 7 }, 9))
     expect(cancelled.shards[0]).toEqual({ epoch: 1, voters: start.shards[0]?.voters })
     expect(changed(done, { type: 'host', id: 'h1', state: 'gone' }, 11)).toMatch(/still holds/)
+  })
+})
+
+describe('the hosts of the map', () => {
+  const map = { hosts: ['h0', 'h1', 'h2'] }
+  const start: Placement = { ...placed(4, names(5)), map }
+
+  test('are replaced where one is dead, or drained, by the least loaded that is left', () => {
+    expect(planMap(start, new Set())).toBeUndefined()
+    expect(planMap(start, new Set(['h1']))).toEqual({
+      to: ['h0', 'h2', 'h4'],
+      reason: 'host h1 has failed',
+      dead: 'h1',
+    })
+    expect(planMap(withState(start, 'h2', 'draining'), new Set())?.to).toEqual(['h0', 'h1', 'h4'])
+    expect(planMap(start, new Set(['h4']))).toBeUndefined()
+  })
+
+  test('stay while more than a third seem dead, or nobody can take over', () => {
+    expect(planMap(start, new Set(['h0', 'h1']))).toBeUndefined()
+    const three: Placement = { ...placed(4, names(3)), map }
+    expect(planMap(three, new Set(['h0']))).toBeUndefined()
+    expect(planMap(withState(start, 'h0', 'cordoned'), new Set())).toBeUndefined()
+  })
+
+  test('are changed one at a time, each change once', () => {
+    const plan = { type: 'map-plan', to: ['h0', 'h2', 'h4'], reason: 'r', dead: 'h1' } as const
+    const planned = must(changed(start, plan, 7))
+    expect(planned.map?.move).toMatchObject({ id: 7, dead: 'h1' })
+    expect(changed(planned, plan, 8)).toMatch(/already/)
+    expect(planMap(planned, new Set(['h1']))).toBeUndefined()
+    expect(changed(start, { ...plan, to: ['h0', 'h3', 'h4'] }, 8)).toMatch(/one at a time/)
+    expect(changed(start, { ...plan, to: ['h0', 'h2', 'nobody'] }, 8)).toMatch(/one at a time/)
+    expect(changed(start, { type: 'host', id: 'h0', state: 'gone' }, 8)).toMatch(/holds/)
+    const done = must(changed(planned, { type: 'map-complete', move: 7 }, 9))
+    expect(done.map).toEqual({ hosts: ['h0', 'h2', 'h4'] })
+    expect(changed(done, { type: 'map-complete', move: 7 }, 10)).toMatch(/not under way/)
+    expect(must(changed(planned, { type: 'map-cancel', move: 7 }, 9)).map).toEqual(map)
   })
 })

@@ -1,6 +1,6 @@
 // Three hosts in one process: raft over storage in memory and a network that can be cut, with
 // stores, servers and clients on top, and hosts that can be killed and started again.
-import type { Logger, Transport } from '@quorate/core'
+import type { Logger, Metrics, Transport } from '@quorate/core'
 import { createRandom } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
@@ -23,6 +23,7 @@ export interface ClusterOptions {
   readonly seed?: number
   readonly kv?: Partial<KvOptions>
   readonly logger?: Logger
+  readonly metrics?: (host: string) => Metrics
   /** Told of what hosts do with replicas, in order. */
   readonly onReplica?: (host: string, event: string) => void
   /** Asked before each operation of a host's storage whether it fails. */
@@ -95,6 +96,7 @@ class Cluster implements TestCluster {
       random: createRandom(seed).fork(`${id}/${this.#starts++}`),
       rejoin: own.rejoin,
       logger: this.#options.logger,
+      metrics: this.#options.metrics?.(id),
     })
     for (const other of [...this.ids, ...(this.#options.spare ?? [])]) {
       if (other !== id) host.setPeer(other, `memory:${other}`)

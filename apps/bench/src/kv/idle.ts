@@ -1,0 +1,39 @@
+// What a managed store costs whose shards nobody uses: processor time, over three hosts in one process.
+import { hashRing } from '@quorate/ring'
+import { round } from '../record.ts'
+import { startCluster } from './cluster.ts'
+import type { Algorithm } from './cluster.ts'
+
+/** What to measure. */
+export interface IdleOptions {
+  /** The algorithm. */
+  readonly consensus: Algorithm
+  /** How many shards. */
+  readonly shards: number
+  /** For how long. */
+  readonly seconds: number
+}
+
+/** The share of one core that three hosts use together while nothing is asked of them. */
+export async function measureIdle({ consensus, shards, seconds }: IdleOptions): Promise<object> {
+  const ids = ['a', 'b', 'c']
+  const partitioner = hashRing({ members: ids, shards, replicas: 3 })
+  const managed = { balanceLeaders: true }
+  const cluster = await startCluster({ ids, consensus, partitioner, managed })
+  try {
+    // Groups fall asleep only after a while without anything to do.
+    await passing(seconds * 1_000)
+    const cpu = process.cpuUsage()
+    const started = performance.now()
+    await passing(seconds * 1_000)
+    const { user, system } = process.cpuUsage(cpu)
+    const percent = (user + system) / 10 / (performance.now() - started)
+    return { shards, hosts: 3, corePercent: round(percent), corePercentEach: round(percent / 3) }
+  } finally {
+    await cluster.close()
+  }
+}
+
+function passing(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
