@@ -2,4 +2,4 @@
 // SIM_SEEDS and SIM_FIRST_SEED choose more, or other, runs; a failure prints how to repeat it.
 import { simSuite } from './sim-suite.ts'
 
-simSuite('raft', [])
+simSuite('raft')
