@@ -409,8 +409,15 @@ export class FsLog implements LogStorage {
 
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#pending.length > 0)
-      await new Promise<void>((resolve) => void this.#whenSettled.push(resolve))
+    if (this.#pending.length > 0) {
+      let unwatch = (): void => {}
+      await new Promise<void>((resolve) => {
+        this.#whenSettled.push(resolve)
+        // A full disk may stay full: what waits for room is not acknowledged, and given back later.
+        unwatch = this.#home.journal.room.watch(resolve)
+      })
+      unwatch()
+    }
     this.#home.release(this)
   }
 

@@ -167,12 +167,16 @@ function verifyGroups(
   groups: Groups,
   findings: Finding[],
 ): void {
-  for (const { identity, number, snapshot, table } of groups.byNumber.values()) {
+  for (const { identity, number, first, last, snapshot, table } of groups.byNumber.values()) {
     if (identity === undefined || table.missing().length > 0) {
       findings.push({
         kind: 'damage',
         message: `the log of group ${identity?.id ?? number} has gaps`,
       })
+    }
+    for (const lost of table.faults(first, last)) {
+      const message = `entries ${lost.first} to ${lost.last} of group ${identity?.id ?? number} are lost`
+      findings.push({ kind: 'damage', message, position: table.position(lost.first) })
     }
     const owner = store.segments[0]?.header.store
     if (snapshot === undefined || owner === undefined) continue

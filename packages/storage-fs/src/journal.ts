@@ -101,7 +101,8 @@ export class Journal {
   #paused = false
   /** What is durable, while counts of the pipe say nothing of it. */
   #frozen: number | undefined
-  readonly #room: RoomTimer
+  /** Where those wait who found the disk full. */
+  readonly room: RoomTimer
   #idleTimer: Timer | undefined
   #collectWhenIdle = false
   readonly #whenIdle: (() => void)[] = []
@@ -121,7 +122,7 @@ export class Journal {
     this.#origin = positionAt(header, log.offset)
     this.#meta = new MetaWriter(log, context.pipe)
     this.#spares = new SpareSegments(context)
-    this.#room = new RoomTimer(context.clock)
+    this.room = new RoomTimer(context.clock)
   }
 
   /** Starts writing. */
@@ -275,6 +276,7 @@ export class Journal {
     const view = new DataView(buffer.buffer)
     const { file, header } = this.#current
     const [start, lsn, crc] = [this.#offset, this.#lsn, this.#crc]
+    const begun = this.#context.clock.now()
     const positions: number[] = []
     for (const records of frames) {
       positions.push(positionAt(header, this.#offset))
@@ -295,7 +297,7 @@ export class Journal {
     }
     // The count of the pipe does not move: what it calls durable starts after these from now on.
     this.#origin += bytes
-    this.#context.events.synced(frames.length, bytes, 0)
+    this.#context.events.synced(frames.length, bytes, this.#context.clock.now() - begun)
     return positions
   }
 
@@ -318,7 +320,8 @@ export class Journal {
       const bytes = drafts.reduce((sum, records) => sum + frameBytes(records), 0)
       // What is moved must leave most of the segment to what is new, or moving would never end.
       if (bytes > (this.#segmentSize - this.#offset) / 2) return
-      const positions = await this.#writeDirectly(drafts)
+      // Often nothing of a segment is needed any more.
+      const positions = drafts.length === 0 ? [] : await this.#writeDirectly(drafts)
       if (positions === undefined) return
       drafts.forEach((records, at) => applyMove(this.groups, records, positions[at] as number))
       await this.#removeOldest()
@@ -430,7 +433,7 @@ export class Journal {
   async #cut(): Promise<void> {
     while ((await this.#advance(2 * FRAME_HEADER_BYTES, false)) !== undefined) {
       this.#context.events.space(false)
-      await this.#room.wait()
+      await this.room.wait()
     }
     this.#context.events.space(false)
   }
@@ -491,7 +494,7 @@ export class Journal {
       (error: unknown) => {
         if (!isFullJob(error)) return this.#fail(error, 'a write of the hard states failed')
         this.#context.events.space(false)
-        this.#room.wait().then(
+        this.room.wait().then(
           () => this.#writeMeta(),
           (closed: unknown) => this.#fail(closed, 'a write of the hard states found no room'),
         )
@@ -528,7 +531,7 @@ export class Journal {
 
   /** Ends in good order, so that the next start need not write anything anew. */
   async close(): Promise<void> {
-    this.#room.close()
+    this.room.close()
     await this.whenIdle()
     this.#paused = true
     this.#idleTimer?.cancel()
@@ -558,7 +561,7 @@ export class Journal {
     const failure = storageFailed(what, cause)
     this.#failure = failure
     this.#idleTimer?.cancel()
-    this.#room.close()
+    this.room.close()
     const lost = [...this.#unanswered, ...this.#inFlight.map(({ write }) => write), ...this.#queue]
     this.#unanswered = []
     this.#inFlight = []

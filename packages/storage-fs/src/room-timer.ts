@@ -9,6 +9,7 @@ const RETRY_MS = 1000
 export class RoomTimer {
   readonly #clock: Clock
   readonly #waiting = new Map<Timer, (error: Error) => void>()
+  readonly #watching = new Set<() => void>()
   #closed = false
 
   constructor(clock: Clock) {
@@ -24,7 +25,15 @@ export class RoomTimer {
         resolve()
       })
       this.#waiting.set(timer, reject)
+      for (const tell of this.#watching) tell()
     })
+  }
+
+  /** Calls back as soon as anybody waits, at once where somebody does; returns how to end that. */
+  watch(tell: () => void): () => void {
+    this.#watching.add(tell)
+    if (this.#waiting.size > 0) tell()
+    return () => void this.#watching.delete(tell)
   }
 
   /** Lets nobody go on. */

@@ -163,7 +163,7 @@ export function writerThread(): void {
 
   /** Writes pieces one after the other. A call may come back short without an error: the disk may be full. */
   function writeGathered(fd: number, pieces: readonly Uint8Array[], position: number): void {
-    let rest = pieces
+    let rest = pieces.filter((piece) => piece.length > 0)
     let at = position
     while (rest.length > 0) {
       let written = fs.writevSync(fd, rest, at)

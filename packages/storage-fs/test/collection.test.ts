@@ -44,10 +44,13 @@ const segments = (fs: MemoryFs): number[] =>
     .sort((a, b) => a - b)
 
 describe('collection', () => {
-  /** One group writes and compacts; another wrote a little long ago; a third is dropped. */
+  /** One group writes and compacts; two wrote a little or only voted long ago; one is dropped. */
   async function run(fs: MemoryFs, onDropped: () => void = () => {}): Promise<void> {
     const storage = await opened(fs)
-    const [busy, idle, gone] = ['busy', 'idle', 'gone'].map((id) => storage.group(id, ALGORITHM))
+    const [busy, idle, gone, vote] = ['busy', 'idle', 'gone', 'vote'].map((id) =>
+      storage.group(id, ALGORITHM),
+    )
+    await vote!.write({ seq: 1, append: [], hardState: Uint8Array.of(43) })
     await idle!.write({ seq: 1, append: [1, 2, 3].map((index) => entry(index, 100)) })
     await idle!.write({ seq: 2, append: [], hardState: Uint8Array.of(42) })
     await gone!.write({ seq: 1, append: [entry(1), entry(2)], hardState: Uint8Array.of(7) })
@@ -67,7 +70,8 @@ describe('collection', () => {
   async function check(fs: MemoryFs): Promise<void> {
     const storage = await opened(fs)
     const ids = storage.groups().map(({ id }) => id)
-    expect(ids.filter((id) => id !== 'busy')).toEqual(['idle'])
+    expect(ids.filter((id) => id !== 'busy')).toEqual(['idle', 'vote'])
+    expect((await storage.group('vote', ALGORITHM).load()).hardState).toEqual(Uint8Array.of(43))
     const { tail, hardState } = await storage.group('idle', ALGORITHM).load()
     expect(tail).toEqual([1, 2, 3].map((index) => entry(index, 100)))
     expect(hardState).toEqual(Uint8Array.of(42))

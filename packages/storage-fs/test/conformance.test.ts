@@ -14,9 +14,11 @@ import { offsetAt } from '../src/segment.ts'
 import { DIRECTORY, recovered, storageOver } from './fs/crash-run.ts'
 import { MemoryFs } from './fs/memory-fs.ts'
 
+let disks = 0
+
 class MemoryFsDisk implements StorageDisk {
   readonly faults: readonly StorageFault[] = ['sync', 'no-space', 'short-write']
-  readonly #random = createRandom(7)
+  readonly #random = createRandom(7 + disks++)
   #fs = new MemoryFs()
 
   storage(): HostStorage {

@@ -9,7 +9,7 @@ const STATES = Number(process.env['QUORATE_CRASH_STATES'] ?? 200_000)
 const SEED = Number(process.env['QUORATE_SEED'] ?? 1)
 
 it(`recovers from ${STATES.toLocaleString('en')} crash states`, { timeout: 600_000 }, async () => {
-  let [made, distinct, nested] = [0, 0, 0]
+  let [made, distinct, nested, refused] = [0, 0, 0, 0]
   let seed = SEED
   for (; distinct + nested < STATES; seed++) {
     const run = new CrashRun({
@@ -26,11 +26,13 @@ it(`recovers from ${STATES.toLocaleString('en')} crash states`, { timeout: 600_0
     made += run.states
     distinct += run.distinct
     nested += run.nested
+    refused += run.refused
   }
   console.log(
-    `${distinct + nested} different crash states of ${made} made, ${nested} of them left by crashes during recoveries, seeds ${SEED} to ${seed - 1}`,
+    `${distinct + nested} different crash states of ${made} made, ${nested} of them left by crashes during recoveries, ${refused} refusals by a full disk, seeds ${SEED} to ${seed - 1}`,
   )
   expect(distinct + nested).toBeGreaterThanOrEqual(STATES)
   // Both kinds are there in earnest.
   expect(nested).toBeGreaterThan(STATES / 20)
+  expect(refused).toBeGreaterThan(0)
 })

@@ -4,7 +4,12 @@ import type { Entry } from '@quorate/core'
 import { createRandom, isQuorateError } from '@quorate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { payloadIsSound, readFrameHeader, readRecords } from '../src/frame.ts'
-import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../src/layout.ts'
+import {
+  FRAME_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES,
+  TYPE_HARD_STATE,
+} from '../src/layout.ts'
 import { judgeTail, segmentReader, walkFrames } from '../src/segment.ts'
 import { decodeSegmentHeader } from '../src/segment-header.ts'
 import { HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
@@ -187,5 +192,55 @@ describe('a log of 64 KiB', () => {
     expect(outcome('/data/meta', 0, new Uint8Array(4096))).toBe('same')
     expect(outcome('/data/meta', 4096, new Uint8Array(4096))).toBe('same')
     expect(outcome('/data/meta', 0, new Uint8Array(8192))).toBe('refused')
+  })
+
+  it('takes the second copy of a hard state that is damaged', () => {
+    const seen: string[] = []
+    recovered(healthy.afterCrash([]), ({ segments }) => {
+      const segment = segmentReader()(segments[0]!)
+      walkFrames(segment, segment.end, ({ records }) => {
+        const record = records.find(({ type }) => type === TYPE_HARD_STATE)
+        if (record !== undefined)
+          seen.push(outcome(LOG, record.at + RECORD_HEADER_BYTES, Uint8Array.of(0xee)))
+      })
+    })
+    expect(seen.length).toBeGreaterThan(10)
+    expect(new Set(seen)).toEqual(new Set(['same']))
+  })
+})
+
+describe('a log whose process has ended', () => {
+  it('takes a later frame for evidence, where nothing else says what was durable', async () => {
+    const fs = new MemoryFs()
+    const storage = storageOver(fs, createRandom(3), { segmentBytes: LOG_BYTES })
+    await storage.open(contextWith(new HandClock()))
+    const log = storage.group('g', { name: 'test', format: 1 })
+    for (let seq = 1; seq <= 30; seq++) {
+      const payload = new Uint8Array(100).fill(seq)
+      await log.write({ seq, append: [{ index: seq, epoch: 1, kind: 'command', payload }] })
+    }
+    const ended = fs.afterCrash(fs.effects)
+    const offsets: number[] = []
+    recovered(ended.afterCrash([]), ({ segments }) => {
+      // Recovery has moved the last frame, which nothing proves; here it counts where it was.
+      const segment = segmentReader()({ ...segments[0]!, end: undefined })
+      walkFrames(segment, segment.end, ({ offset }) => offsets.push(offset))
+    })
+    const outcomes = offsets.map((offset) => {
+      const hurt = ended.afterCrash([])
+      const file = hurt.open(LOG, 'r+')
+      // A whole frame of zeros, as a lost sector leaves it.
+      file.writev([new Uint8Array(160)], offset)
+      file.close()
+      try {
+        return recovered(hurt, ({ groups }) => [...groups.byNumber.values()][0]?.last ?? 0)
+      } catch (error) {
+        if (isQuorateError(error, 'STORAGE_CORRUPT')) return 'refused'
+        throw error
+      }
+    })
+    // Only the last frame has nothing after it that says that it was durable.
+    expect(outcomes.slice(0, -1)).toEqual(outcomes.slice(1).map(() => 'refused'))
+    expect(outcomes.at(-1)).toBe(29)
   })
 })

@@ -1,8 +1,8 @@
 // The whole storage on the system's file system: what was acknowledged is there after a start.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noMetrics, silentLogger, systemClock } from '@quorate/core'
+import { membershipOf, noMetrics, silentLogger, systemClock } from '@quorate/core'
 import type { Entry, StorageContext } from '@quorate/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { fsStorage } from '@quorate/storage-fs'
@@ -60,6 +60,29 @@ describe('fsStorage', () => {
     expect(state.hardState).toEqual(Uint8Array.of(6))
     expect(state.tail).toEqual(Array.from({ length: 3000 }, (_, at) => entry(at + 1)))
     await second.close()
+  })
+
+  it('gives segments back, over and over', async () => {
+    const path = directory()
+    const options = { segmentBytes: 65_536, ballastBytes: 0 }
+    const storage = fsStorage(path, options)
+    await storage.open(context)
+    const log = storage.group('g', algorithm)
+    const membership = membershipOf({ voters: ['a'] })
+    let seq = 0
+    for (let index = 1; index <= 1200; index++) {
+      await log.write({ seq: ++seq, append: [entry(index, 1000)] })
+      if (index % 40 !== 0) continue
+      const writer = await log.snapshotWriter({ index, epoch: 1, membership })
+      await log.write({ seq: ++seq, append: [], snapshot: await writer.finish(), compactTo: index })
+    }
+    const names = readdirSync(join(path, 'log')).filter((name) => name.endsWith('.seg'))
+    expect(names.length).toBeLessThan(8)
+    await storage.close()
+    const again = fsStorage(path, options)
+    await again.open(context)
+    expect((await again.group('g', algorithm).load()).lastIndex).toBe(1200)
+    await again.close()
   })
 
   it('lets one storage use a directory at a time', async () => {

@@ -199,6 +199,12 @@ describe('a store whose headers are damaged', () => {
     }
   })
 
+  it.each([0, 1, -1])('is refused before, where segment %s is missing', (at) => {
+    const fs = flipped([])
+    fs.unlink(segmentHeaders.at(at)!.path)
+    expect(() => recovered(fs, () => undefined)).toThrow(/damaged|missing/)
+  })
+
   it('says that a segment is missing', async () => {
     const fs = flipped([])
     fs.unlink(segmentHeaders[1]!.path)

@@ -149,6 +149,19 @@ describe('a write that finds no room within a segment', () => {
     return () => void (fs.hook = undefined)
   }
 
+  /** The first frame reaches the disk whole: it is valid, and void all the same. */
+  function fullAfterOneFrame(fs: MemoryFs): () => void {
+    const heal = full(fs, 0)
+    const hook = fs.hook!
+    let first = true
+    fs.hook = (call) => {
+      if (!first || call.name !== 'writev') return hook(call)
+      first = false
+      return 48 + 32 + 1504
+    }
+    return heal
+  }
+
   async function started(): Promise<{
     readonly fs: MemoryFs
     readonly storage: FsStorage
@@ -164,15 +177,7 @@ describe('a write that finds no room within a segment', () => {
 
   it('is refused, with all that came after it, and nothing of it is there after a crash', async () => {
     const { fs, storage, log } = await started()
-    // The first part reaches the disk whole: it is valid, and void all the same.
-    const heal = full(fs, 0)
-    const hook = fs.hook!
-    let first = true
-    fs.hook = (call) => {
-      if (!first || call.name !== 'writev') return hook(call)
-      first = false
-      return 48 + 32 + 1504
-    }
+    const heal = fullAfterOneFrame(fs)
     const writes = [2, 3, 4].map((seq) => codeOf(log.write({ seq, append: [entry(seq)] })))
     await settled()
     heal()
@@ -188,7 +193,7 @@ describe('a write that finds no room within a segment', () => {
 
   it('goes on in another segment as soon as there is room for one', async () => {
     const { fs, storage, log, clock } = await started()
-    const heal = full(fs, 0)
+    const heal = fullAfterOneFrame(fs)
     const writes = [2, 3].map((seq) => codeOf(log.write({ seq, append: [entry(seq)] })))
     await settled()
     expect(storage.spaceLow).toBe(true)
@@ -208,6 +213,16 @@ describe('a write that finds no room within a segment', () => {
     expect(tail).toEqual([entry(1), entry(2, 9), entry(3, 9)])
     expect(hardState).toEqual(Uint8Array.of(1))
     await again.storage.close()
+  })
+
+  it('does not keep a group from being closed', async () => {
+    const { fs, storage, log } = await started()
+    const heal = full(fs, 0)
+    const write = codeOf(log.write({ seq: 2, append: [entry(2)] }))
+    await log.close()
+    heal()
+    await storage.close()
+    expect(await write).toBe('STORAGE_FAILED')
   })
 
   it('refuses a write that is larger than the ring as well', async () => {

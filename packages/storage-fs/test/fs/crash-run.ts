@@ -1,6 +1,6 @@
 // One life of a storage over a file system that may lose power at any moment: draws writes, and
 // before every sync checks each crash state against the model. Also goes on from crash states.
-import { noMetrics, silentLogger } from '@quorate/core'
+import { isQuorateError, noMetrics, silentLogger } from '@quorate/core'
 import type {
   Clock,
   GroupId,
@@ -126,8 +126,12 @@ export class CrashRun {
   distinct = 0
   /** Different ones that crashes during recoveries left. */
   nested = 0
+  /** Attempts that a full disk refused, and that were made again. */
+  refused = 0
   readonly #options: CrashRunOptions
   readonly #random: Random
+  /** For how many calls the disk is full. */
+  #fullFor = 0
   #fs = new MemoryFs()
   #clock = new HandClock()
   #storage: FsStorage | undefined
@@ -153,6 +157,7 @@ export class CrashRun {
   async life(): Promise<void> {
     await this.#open()
     for (let step = 0; step < this.#options.steps; step++) await this.#step()
+    this.#fullFor = 0
     this.#fs.hook = undefined
     const end = this.#random.below(4)
     if (end === 0) await this.#closeWell()
@@ -171,6 +176,7 @@ export class CrashRun {
     this.#fs.hook = (call) => {
       if (call.name === 'sync' || call.name === 'datasync' || call.name === 'syncDir')
         this.#enumerate()
+      return call.name === 'writev' ? this.#room() : undefined
     }
     await storage.open(contextWith(this.#clock))
     this.#storage = storage
@@ -191,17 +197,51 @@ export class CrashRun {
     }
   }
 
+  /** Nothing, unless the disk is full for a while: then writes come back short or find no room. */
+  #room(): number | undefined {
+    if (this.#fullFor === 0) return undefined
+    this.#fullFor--
+    if (this.#random.below(3) === 0) return 1 + this.#random.below(900)
+    throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+  }
+
+  /** Waits for something that may wait for room, which is looked for when a timer says so. */
+  async #patiently<T>(work: Promise<T>): Promise<T> {
+    let settled = false
+    const settle = (): void => void (settled = true)
+    work.then(settle, settle)
+    while (!settled) {
+      for (let turn = 0; turn < 60; turn++) await Promise.resolve()
+      if (!settled) this.#clock.fire()
+    }
+    return work
+  }
+
+  /** Does something that a full disk refuses, until it is taken. */
+  async #untilTaken(attempt: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      const refused = await this.#patiently(attempt()).then(
+        () => false,
+        (error: unknown) => {
+          if (!isQuorateError(error, 'NO_SPACE')) throw error
+          return true
+        },
+      )
+      if (!refused) return
+      this.refused++
+    }
+  }
+
   async #step(): Promise<void> {
+    if (this.#random.below(8) === 0) this.#fullFor = 1 + this.#random.below(5)
     const kind = this.#random.below(20)
     const id = `g${this.#random.below(3)}`
     if (kind === 0) await this.#drop(id)
     else if (kind <= 2) await this.#snapshot(id)
     else if (kind === 3) this.#clock.fire()
     else {
-      const writes: Promise<void>[] = []
-      for (let count = 1 + this.#random.below(3); count > 0; count--)
-        writes.push(this.#write(`g${this.#random.below(3)}`))
-      await Promise.all(writes)
+      const count = 1 + this.#random.below(3)
+      await this.#writeAll(Array.from({ length: count }, () => `g${this.#random.below(3)}`))
     }
     await Promise.resolve()
   }
@@ -215,10 +255,28 @@ export class CrashRun {
 
   async #write(id: GroupId, snapshot?: SnapshotMeta): Promise<void> {
     const batch = this.#workload.batch(id, snapshot)
-    const log = this.#log(id)
     const number = this.#submitted((model) => model.apply(id, batch))
-    await log.write(batch)
+    await this.#untilTaken(() => this.#log(id).write(batch))
     this.#acked = Math.max(this.#acked, number)
+  }
+
+  /** Writes at once; what is refused is written again, in order and with all that came after it. */
+  async #writeAll(ids: readonly GroupId[]): Promise<void> {
+    let left = ids.map((id) => {
+      const batch = this.#workload.batch(id)
+      return { id, batch, number: this.#submitted((model) => model.apply(id, batch)) }
+    })
+    await this.#untilTaken(async () => {
+      const outcomes = await Promise.allSettled(
+        left.map(async ({ id, batch, number }) => {
+          await this.#log(id).write(batch)
+          this.#acked = Math.max(this.#acked, number)
+        }),
+      )
+      left = left.filter((_, at) => outcomes[at]?.status === 'rejected')
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+    })
   }
 
   /** Notes a change in the model, before it is handed to the storage. */
@@ -237,6 +295,7 @@ export class CrashRun {
     const group = this.#workload.group(id)
     if (group.last <= group.snapshot) return
     const index = group.snapshot + 1 + this.#random.below(group.last - group.snapshot + 3)
+    this.#fullFor = 0
     const writer = await this.#log(id).snapshotWriter({
       index,
       epoch: group.epoch,
@@ -253,7 +312,7 @@ export class CrashRun {
     this.#logs.delete(id)
     this.#workload.forget(id)
     const number = this.#submitted((model) => void model.groups.delete(id))
-    await (this.#storage as FsStorage).drop(id)
+    await this.#untilTaken(() => (this.#storage as FsStorage).drop(id))
     this.#acked = Math.max(this.#acked, number)
   }
 
