@@ -121,6 +121,29 @@ export const durabilityChecks: readonly StorageCheck[] = [
       }),
   },
   {
+    name: 'a store knows itself, and counts how often it was opened',
+    needs,
+    run: async (harness) => {
+      const seen: string[] = []
+      for (let disks = 0; disks < 2; disks++) {
+        await withLab(harness, async (lab) => {
+          const first = lab.storage.identity?.()
+          if (first === undefined) return
+          seen.push(first.store)
+          const again = (await lab.reopen()).identity?.()
+          const crashed = (await lab.crash()).identity?.()
+          expectEqual([again?.store, crashed?.store], [first.store, first.store], 'its name')
+          const epochs = [first.epoch, again?.epoch ?? 0, crashed?.epoch ?? 0]
+          expectThat(
+            epochs.every((epoch, at) => at === 0 || epoch > (epochs[at - 1] ?? 0)),
+            () => `the epochs do not grow: ${epochs.join()}`,
+          )
+        })
+      }
+      expectThat(seen.length < 2 || seen[0] !== seen[1], 'two stores have one name')
+    },
+  },
+  {
     name: 'a snapshot that was finished survives the loss of power',
     needs,
     run: (harness) =>

@@ -241,6 +241,41 @@ export const logChecks: readonly StorageCheck[] = [
       }),
   },
   {
+    name: 'a call whose signal is aborted does nothing',
+    run: (harness) =>
+      withLab(harness, async (lab) => {
+        const log = lab.group('g')
+        await lab.write(log, { append: entries(1, 2) })
+        await log.close()
+        const again = lab.group('g')
+        const signal = AbortSignal.abort()
+        await expectCode(again.load({ signal }), 'ABORTED', 'load')
+        await again.load()
+        const range = { first: 1, last: 2, bytesMax: 1e9 }
+        await expectCode(again.read(range, { signal }), 'ABORTED', 'read')
+        expectEqual(await again.read(range), entries(1, 2), 'the entries')
+      }),
+  },
+  {
+    name: 'large entries and batches of many are kept whole',
+    run: (harness) =>
+      withLab(harness, async (lab) => {
+        const log = lab.group('g')
+        const large = entry(1, 1, 3_000_001)
+        await lab.write(log, { append: [large] })
+        const many = entries(2, 5001)
+        await lab.write(log, { append: many, hardState: new Uint8Array(2000).fill(9) })
+        await lab.reopen()
+        const { tail, hardState } = await lab.state('g')
+        expectThat(tail.length === 5001, () => `${tail.length} entries are left of 5001`)
+        const first = tail[0]?.payload ?? new Uint8Array(0)
+        const same = first.length === 3_000_001 && first.every((byte) => byte === first[0])
+        expectThat(same && first[0] === large.payload[0], 'the large entry is another one')
+        expectEqual(tail.slice(1), many, 'the many')
+        expectEqual(hardState, new Uint8Array(2000).fill(9), 'the hard state')
+      }),
+  },
+  {
     name: 'groups are kept apart',
     run: (harness) =>
       withLab(harness, async (lab) => {

@@ -1,6 +1,7 @@
 // A storage as simple as the contract allows, in memory, with one way to be wrong at a time. It
 // exists to prove that each check of the suite can fail; nobody should use it for data.
 import type {
+  AbortOptions,
   ClusterId,
   DurableState,
   Entry,
@@ -16,11 +17,12 @@ import type {
   SnapshotPosition,
   SnapshotWriter,
   StorageContext,
+  StorageIdentity,
   StorageSupports,
   StoredGroup,
   WriteBatch,
 } from '@quorate/core'
-import { QuorateError, checkId, compareIds, crc32c, snapshotId } from '@quorate/core'
+import { QuorateError, abortError, checkId, compareIds, crc32c, snapshotId } from '@quorate/core'
 import type { StorageDisk, StorageFault } from './harness.ts'
 
 /** Every way in which the reference storage can be wrong. */
@@ -61,6 +63,14 @@ export type Defect =
   | 'unfinished-readable'
   | 'leftover-part'
   | 'resume-from-start'
+  | 'signal-ignored'
+  | 'large-cut'
+  | 'groups-mixed'
+  | 'early-truncation'
+  | 'epoch-stuck'
+  | 'short-write-taken'
+  | 'empty-snapshot-lost'
+  | 'reader-mixed'
 
 interface Image {
   first: number
@@ -83,8 +93,11 @@ const emptyImage = (): Image => ({
   snapshot: undefined,
 })
 
+let made = 0
+
 /** A disk for {@link ReferenceStorage}. */
 export class ReferenceDisk implements StorageDisk {
+  readonly name: string = `disk-${++made}`
   readonly defect: Defect | undefined
   readonly faults: readonly StorageFault[] = ['sync', 'no-space', 'short-write']
   identity: string | undefined
@@ -96,6 +109,7 @@ export class ReferenceDisk implements StorageDisk {
   faulty: Map<GroupId, IndexRange> = new Map()
   graveyard: Map<GroupId, Stored> = new Map()
   ghosts: Entry[] = []
+  opened = 0
 
   constructor(defect?: Defect) {
     this.defect = defect
@@ -171,6 +185,7 @@ export class ReferenceStorage implements HostStorage {
     if (disk.user !== undefined && !disk.has('no-lock'))
       throw new QuorateError('STORAGE_LOCKED', 'in use')
     disk.identity = identity
+    disk.opened++
     disk.user = this
     this.status = 'open'
   }
@@ -183,6 +198,10 @@ export class ReferenceStorage implements HostStorage {
       throw new QuorateError('CLOSED', this.status)
     }
     if (this.failure !== undefined) throw this.failure
+  }
+
+  identity(): StorageIdentity {
+    return { store: this.disk.name, epoch: this.disk.has('epoch-stuck') ? 1 : this.disk.opened }
   }
 
   groups(): readonly StoredGroup[] {
@@ -239,7 +258,8 @@ export class ReferenceStorage implements HostStorage {
       return
     }
     const order = this.disk.has('out-of-order') && batch.length > 500 ? batch.toReversed() : batch
-    for (const { commit } of batch) commit()
+    const isShort = this.disk.fault === 'short-write' && this.disk.has('short-write-taken')
+    if (!isShort) for (const { commit } of batch) commit()
     for (const { resolve } of order) resolve()
   }
 
@@ -305,8 +325,11 @@ export class ReferenceLog implements LogStorage {
     this.#home.assertOpen()
   }
 
-  async load(options: { tailBytesMax?: number | undefined } = {}): Promise<DurableState> {
+  async load(
+    options: AbortOptions & { tailBytesMax?: number | undefined } = {},
+  ): Promise<DurableState> {
     this.#assertOpen()
+    this.#assertWanted(options)
     const { first, entries, base, hardState, snapshot } = this.#visible
     const fault = this.#home.disk.faulty.get(this.id)
     const tail = this.#tail(options.tailBytesMax ?? Infinity, fault)
@@ -323,6 +346,10 @@ export class ReferenceLog implements LogStorage {
       ),
       faulty: fault === undefined || absent ? [] : [fault],
     }
+  }
+
+  #assertWanted({ signal }: AbortOptions): void {
+    if (signal?.aborted === true && !this.#has('signal-ignored')) throw abortError(signal, 'it')
   }
 
   #tail(bytesMax: number, fault: IndexRange | undefined): Entry[] {
@@ -362,11 +389,11 @@ export class ReferenceLog implements LogStorage {
     this.lastHardState = batch.hardState
     this.underWay.push(...batch.append)
     applyTo(this.#visible, batch, disk)
-    if (
-      this.#has('early-hard-state') &&
-      batch.hardState !== undefined &&
-      batch.append.length === 0
-    ) {
+    const early = { 'early-hard-state': batch.hardState, 'early-truncation': batch.truncateFrom }
+    const isEarly = Object.entries(early).some(
+      ([defect, part]) => this.#has(defect as Defect) && part !== undefined,
+    )
+    if (isEarly && batch.append.length === 0) {
       const late = this.#submit(batch, false)
       this.#writes = Promise.all([this.#writes, late.catch(() => undefined)])
       return
@@ -386,12 +413,16 @@ export class ReferenceLog implements LogStorage {
         disk.groups.set(this.id, stored)
       }
       applyTo(stored.image, batch, disk)
+      const other = disk.groups.get(this.id.toLowerCase())
+      if (this.#has('groups-mixed') && other !== undefined)
+        other.image.hardState = stored.image.hardState
       this.underWay = this.underWay.filter((entry) => !batch.append.includes(entry))
     })
   }
 
-  async read(range: EntryRange): Promise<readonly Entry[]> {
+  async read(range: EntryRange, options: AbortOptions = {}): Promise<readonly Entry[]> {
     this.#assertOpen()
+    this.#assertWanted(options)
     const { disk } = this.#home
     const image = this.#has('read-durable-only')
       ? (disk.groups.get(this.id)?.image ?? emptyImage())
@@ -439,10 +470,15 @@ export class ReferenceLog implements LogStorage {
     const { disk } = this.#home
     const part = this.#has('unfinished-readable') ? disk.parts.get(`${this.id}/${id}`) : undefined
     const bytes = disk.snapshots.get(`${this.id}/${id}`)?.bytes ?? part
-    if (bytes === undefined) throw new QuorateError('SNAPSHOT_UNAVAILABLE', id)
+    if (bytes === undefined || (bytes.length === 0 && this.#has('empty-snapshot-lost')))
+      throw new QuorateError('SNAPSHOT_UNAVAILABLE', id)
     const offset = options.offset ?? 0
     const from = this.#has('wrong-offset') && offset > 0 ? offset - 1 : offset
-    for (let at = from; at < bytes.length; at += 65_536) yield bytes.slice(at, at + 65_536)
+    const { snapshot } = this.#visible
+    for (let at = from; at < bytes.length; at += 65_536) {
+      const isMixed = this.#has('reader-mixed') && this.#visible.snapshot !== snapshot
+      yield bytes.slice(at, at + 65_536).fill(0, isMixed ? 0 : 65_536)
+    }
   }
 
   async close(): Promise<void> {
@@ -515,7 +551,8 @@ function applyTo(image: Image, batch: WriteBatch, disk: ReferenceDisk): void {
     image.entries.splice(0, compactTo - image.first + 1)
     image.first = past && disk.has('compaction-keeps-end') ? compactTo : compactTo + 1
   }
-  for (const entry of append) {
+  const kept = disk.has('large-cut') ? append.slice(0, 4096) : append
+  for (const entry of kept) {
     image.entries.push(
       disk.has('kind-lost') && entry.kind === 'noop' ? { ...entry, kind: 'command' } : entry,
     )
