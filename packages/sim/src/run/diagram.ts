@@ -40,6 +40,11 @@ pre { background: #f4f4f4; padding: 1rem; overflow-x: auto }
 <div class="figure">
 ${spaceTime(recording, { fromMs, toMs })}
 </div>
+<script>
+// What went wrong is at the end.
+const figure = document.querySelector('.figure')
+figure.scrollLeft = figure.scrollWidth
+</script>
 <pre>
 ${lines}
 </pre>
