@@ -59,6 +59,10 @@ async function untilPage(matches: (page: string) => boolean): Promise<string> {
   }
 }
 
+function hostRequest(headers: Record<string, string>, body: string) {
+  return { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }
+}
+
 function ask(
   path: string,
   options: { method?: string; headers?: Record<string, string>; body?: string } = {},
@@ -209,6 +213,18 @@ describe('its HTTP side', () => {
       413,
     ],
     ['an unknown path', ['/api/other', {}], 404],
+    [
+      'a page that adds a host, whatever its origin',
+      ['/api/hosts', hostRequest({ origin: 'http://127.0.0.1' }, '{"id":"x","peer":"ws://x:1"}')],
+      403,
+    ],
+    ['a host without an address', ['/api/hosts', hostRequest({}, '{"id":"x"}')], 400],
+    ['a host of no name', ['/api/hosts', hostRequest({}, '{"id":"a b","peer":"ws://x:1"}')], 400],
+    [
+      'a host by the name of another',
+      ['/api/hosts', hostRequest({}, '{"id":"a","peer":"ws://x:1"}')],
+      409,
+    ],
   ])('refuses %s', async (_, args, status) => {
     const answer = await ask(...args)
     expect(answer.status).toBe(status)

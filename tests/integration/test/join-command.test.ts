@@ -121,6 +121,15 @@ describe('a host that cannot join', () => {
     await cluster.join('m', ['--storage', 'memory', '--rejoin'])
   })
 
+  it('is named in --peers of a cluster that runs', async () => {
+    expect(await cluster.stop('b')).toBe(0)
+    const more = 'a=ws://127.0.0.1:1,x=ws://127.0.0.1:2'
+    await expect(cluster.start('b', ['--peers', more])).rejects.toThrow(
+      /ended \(8\).*began with --shards 2 --replicas 1 and the hosts a, b.* by --join/,
+    )
+    await cluster.start('b')
+  })
+
   it('learns what its damaged file said from the others', async () => {
     const file = join(cluster.data, 'a.hosts.json')
     await cluster.kill('a')

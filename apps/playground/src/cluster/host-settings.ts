@@ -31,7 +31,9 @@ export async function foundingHost(options: NodeOptions): Promise<HostSettings> 
     throw new CommandEnd('usage', 'a host with --peers needs --peer-port and --client-port')
   }
   checkId(id, '--id')
-  const file = await readHostFile(hostFilePath(options.data, id))
+  // In memory nothing was kept that these addresses could belong to.
+  const isNew = options.storage === 'memory' && options.rejoin !== true
+  const file = isNew ? undefined : await readHostFile(hostFilePath(options.data, id))
   checkPresent(id, file)
   const given = new Map(Object.entries({ ...peers, [id]: ownAddress(options, peerPort) }))
   const before = file?.hosts ?? []
@@ -52,7 +54,7 @@ export async function foundingHost(options: NodeOptions): Promise<HostSettings> 
     members: [...given.keys()].sort(compareIds),
   }
   const hosts = [...first, ...before.filter((entry) => !given.has(entry.id))]
-  return { ...common(options), plan, hosts, peerPort, clientPort }
+  return { ...common(options), plan, before: file?.plan, hosts, peerPort, clientPort }
 }
 
 /** The settings of a host that comes into a cluster, or has come before. */
@@ -125,7 +127,7 @@ export async function takePart(host: RunningHost, options: NodeOptions): Promise
 }
 
 /** What the store goes by, as the options say it. */
-export function managedOptions(options: ClusterOptions): ManagedOptions {
+function managedOptions(options: ClusterOptions): ManagedOptions {
   return {
     replaceAfterMs: options.replaceAfter === 0 ? NEVER_MS : options.replaceAfter,
     movesMax: options.moves,

@@ -22,6 +22,8 @@ export interface HostSettings {
   readonly id: string
   /** What the cluster is. */
   readonly plan: ClusterPlan
+  /** What it was when this host ran before. */
+  readonly before?: ClusterPlan | undefined
   /** The hosts, as far as they are known, this one among them. */
   readonly hosts: readonly HostEntry[]
   /** The port for other hosts. */
@@ -80,6 +82,8 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       transport,
     })
     open.push(host)
+    // Only now: where another process has this data, that is what has to be said.
+    checkUnchanged(settings)
     const partitioner = placement(plan.members, plan.shards, plan.replicas)
     const consensus = choose(consensusChoices, plan.consensus, '--consensus')()
     const { managed, rejoin } = settings
@@ -120,6 +124,18 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
     )
     throw error
   }
+}
+
+/** What a store was founded with cannot be changed by other options: hosts come by joining. */
+function checkUnchanged({ id, plan, before }: HostSettings): void {
+  if (before === undefined) return
+  const founded = (of: ClusterPlan): string =>
+    `--shards ${of.shards} --replicas ${of.replicas} and the hosts ${of.members.join(', ')}`
+  if (founded(plan) === founded(before)) return
+  throw new QuorateError(
+    'INVALID_OPTIONS',
+    `host ${id} belongs to a cluster that began with ${founded(before)}: start it with these; further hosts come by --join`,
+  )
 }
 
 function peersOf({ id, hosts }: HostSettings): Readonly<Record<string, string>> {
