@@ -53,8 +53,8 @@ function takeInStep(r: PaxosState, from: NodeId, m: Accept): void {
   if (m.prev > log.lastIndex) {
     r.mark('paxos/accept/gap')
     // What is missing it may have acknowledged, and lost: the leader must not go on after that.
-    if (missing(r) === undefined) acknowledge(r, from, config, true)
-    else sendPromise(r, from, undefined)
+    if (r.blank || missing(r) !== undefined) sendPromise(r, from, undefined)
+    else acknowledge(r, from, config, true)
     return
   }
   const known = log.lastIndex - m.prev

@@ -52,7 +52,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
     bench.tick()
     bench.from('b', heartbeatReply(epoch, 2))
     expect(bench.step({ type: 'read', id: 1, mode: 'lease' }).reads).toHaveLength(1)
-    bench.now += 5_000
+    bench.now += 400
     bench.step({ type: 'tick' })
     expect(bench.core.status().role).toBe('leader')
     expect(bench.step({ type: 'read', id: 2, mode: 'lease' }).reads).toHaveLength(0)
@@ -186,6 +186,146 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(bench.core.status().commitIndex).toBe(0)
     bench.from('c', accepted(epoch, 1))
     expect(bench.core.status().commitIndex).toBe(1)
+  },
+
+  'of several logs the one of the largest ballot is adopted, however short'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.tick()
+    for (const from of ['b', 'c']) bench.from(from, { ...answer(1), ballot: c2 })
+    const { epoch } = bench.core.status()
+    const long = { accepted: b1, length: 3, entries: entriesOf(1, b1, b1, b1) }
+    bench.from('b', promise(epoch, long))
+    bench.from('c', promise(epoch, { accepted: c2, length: 1, entries: entriesOf(1, c2) }))
+    const { persist } = bench.persisted()
+    expect(bench.core.status()).toMatchObject({ role: 'leader', lastIndex: 1 })
+    expect(persist?.append).toMatchObject([{ index: 1, epoch: c2 }])
+  },
+
+  'acceptances of another ballot, and late ones, move nothing'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const { epoch } = bench.core.status()
+    for (const id of [1, 2]) bench.step({ type: 'propose', id, commands: [encodeUtf8('x')] })
+    bench.persisted()
+    bench.from('b', accepted(epoch - 1, 2))
+    bench.from('b', accepted(epoch + 1, 2))
+    expect(bench.core.status().commitIndex).toBe(0)
+    bench.from('b', accepted(epoch, 2))
+    bench.from('b', accepted(epoch, 1))
+    expect(bench.core.status()).toMatchObject({ commitIndex: 2 })
+    expect(bench.core.status().peers[0]).toMatchObject({ id: 'b', matchIndex: 2 })
+  },
+
+  'a lease counts from when the round was sent, not from when it was answered'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const { epoch } = bench.core.status()
+    bench.tick()
+    const sent = bench.now
+    bench.now = sent + 90
+    bench.from('b', heartbeatReply(epoch, 2))
+    bench.now = sent + 890
+    expect(bench.step({ type: 'read', id: 1, mode: 'lease' }).reads).toHaveLength(1)
+    bench.now = sent + 910
+    expect(bench.step({ type: 'read', id: 2, mode: 'lease' }).reads).toHaveLength(0)
+  },
+
+  'who shows what a ballot decided has promised that ballot'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', pulled(c2, 0, 1, entriesOf(1, b1)))
+    expect(bench.core.status()).toMatchObject({ commitIndex: 1, epoch: c2 })
+  },
+
+  'a repair begins only where both logs hold the same entry'({ tracer }) {
+    const bench = new Bench(tracer)
+    for (let n = 0; n < 2; n++) {
+      bench.from('b', accept(b1, [0, 0], entriesOf(1, b1, b1)))
+      bench.persisted()
+    }
+    const repair = accept(c2, [2, c2], entriesOf(3, c2), { syncTo: 3 })
+    bench.from('c', repair)
+    bench.persisted()
+    const { persist, sendAfterPersist } = bench.from('c', repair)
+    expect(persist).toBeUndefined()
+    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', length: 2 })
+  },
+
+  'who was removed, and is a voter again, has its own say'({ tracer }) {
+    const gone = stopSign(2, b1, { voters: ['b', 'c'] }, 2)
+    const recovered = {
+      hardState: hardState(b1, 0, 2),
+      lastIndex: 2,
+      epochs: [
+        { from: 0, epoch: 0 },
+        { from: 1, epoch: b1 },
+      ],
+      tail: [...entriesOf(1, b1), gone],
+      membershipEntries: [gone],
+    }
+    const bench = new Bench(tracer, { recovered })
+    bench.from('b', pulled(b1, 2, 3, [stopSign(3, b1, abc, 3)], 3))
+    bench.persisted()
+    for (let round = 1; round <= 4 && bench.core.status().role !== 'candidate'; round++) {
+      const asks = bench.tick().send.find(({ message }) => message.type === 'ask')
+      if (asks?.message.type !== 'ask') continue
+      for (const from of ['b', 'c']) {
+        bench.from(from, { ...answer(asks.message.round, 3), config: 3 })
+      }
+    }
+    expect(bench.core.status().role).toBe('candidate')
+  },
+
+  'what is decided in a ballot says nothing of a log that was accepted in another'({ tracer }) {
+    const bench = new Bench(tracer)
+    for (let n = 0; n < 2; n++) {
+      bench.from('b', accept(b1, [0, 0], entriesOf(1, b1, b1)))
+      bench.persisted()
+    }
+    bench.from('c', accept(c2, [9, c2], []))
+    bench.persisted()
+    bench.from('c', { type: 'decide', config: 1, ballot: c2, decided: 2 })
+    bench.from('c', heartbeat(c2, 1, 2))
+    expect(bench.core.status()).toMatchObject({ epoch: c2, lastIndex: 2, commitIndex: 0 })
+  },
+
+  'only what a snapshot holds is dropped from the log'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', pulled(b1, 0, 3, entriesOf(1, b1, b1, b1)))
+    bench.persisted()
+    bench.step({ type: 'applied', index: 3 })
+    const { persist } = bench.step({
+      type: 'snapshotTaken',
+      snapshot: snapshotAt(2, b1),
+      compactTo: 3,
+    })
+    expect(persist).toMatchObject({ snapshot: { index: 2 }, compactTo: 2 })
+    expect(bench.core.status()).toMatchObject({ firstIndex: 3, lastIndex: 3 })
+  },
+
+  'a leader reads only once all that it adopted is decided'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.tick()
+    for (const from of ['b', 'c']) bench.from(from, { ...answer(1), ballot: b1 })
+    bench.persisted()
+    const { epoch } = bench.core.status()
+    bench.from('b', promise(epoch, { accepted: b1, length: 1, entries: entriesOf(1, b1) }))
+    bench.persisted()
+    bench.step({ type: 'read', id: 1, mode: 'quorum' })
+    for (let round = 1; round <= 3; round++) {
+      expect(bench.from('b', heartbeatReply(epoch, round)).reads).toEqual([])
+    }
+    bench.from('b', accepted(epoch, 1))
+    const reads = [2, 3].flatMap((round) => bench.from('b', heartbeatReply(epoch, round)).reads)
+    expect(reads).toEqual([{ id: 1, index: 1 }])
+  },
+
+  'a follower that has not promised its leader is asked again'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.lead()
+    const { sendAfterPersist } = bench.from('c', heartbeatReply(0, 1))
+    expect(sendAfterPersist.map(({ to, message }) => [to, message.type])).toEqual([
+      ['c', 'prepare'],
+    ])
   },
 
   'a promise that comes while another log is adopted does not pass for that log'({ tracer }) {
@@ -344,6 +484,8 @@ export const edges: Readonly<Record<string, Scenario>> = {
     bench.from('b', pulled(b1, 1, 3, [sign, ...entriesOf(3, b1)], 2))
     bench.persisted()
     expect(bench.core.status().membership.version).toBe(2)
+    const gap = bench.from('b', { ...accept(b1, [9, b1], []), config: 2 })
+    expect(gap.sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', blank: true })
     bench.now = 2_000
     const prepare = { accepted: 0, length: 0, decided: 0, transfer: false } as const
     const { sendAfterPersist } = bench.from('c', {

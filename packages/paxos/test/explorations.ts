@@ -37,7 +37,7 @@ const base = {
   members: { voters: ['a', 'b', 'c'] },
   epochMax: ballotOf({ round: 4, priority: 0, rank: 0 }),
   messagesMax: 20,
-  statesMax: Number(process.env['PAXOS_STATES'] ?? 20_000),
+  statesMax: Number(process.env['PAXOS_STATES'] ?? 76_500),
 } as const
 
 const nothing = { timeouts: 0, proposals: 0, crashes: 0, duplicates: 0 } as const
@@ -84,27 +84,27 @@ export const duels: readonly Exploration[] = [
   {
     name: 'a first ballot and a proposal',
     options: { ...base, ...nothing, timeouts: 1, proposals: 1 },
-    expected: { states: 20_001, transitions: 59_173, depth: 13, complete: false },
+    expected: { states: 76_500, transitions: 254_584, depth: 15, complete: false },
   },
   {
     name: 'two proposers',
     options: { ...base, ...nothing, timeouts: 2, proposals: 1 },
-    expected: { states: 20_003, transitions: 48_689, depth: 9, complete: false },
+    expected: { states: 76_500, transitions: 210_371, depth: 11, complete: false },
   },
   {
     name: 'three ballots, with disks that answer at once',
     options: { ...base, ...nothing, timeouts: 3, proposals: 2, persistAtOnce: true },
-    expected: { states: 20_003, transitions: 37_943, depth: 7, complete: false },
+    expected: { states: 76_500, transitions: 157_586, depth: 8, complete: false },
   },
   {
     name: 'two proposers and a crash at any moment',
     options: { ...base, ...nothing, timeouts: 2, proposals: 1, crashes: 1 },
-    expected: { states: 20_003, transitions: 44_084, depth: 9, complete: false },
+    expected: { states: 76_500, transitions: 190_192, depth: 10, complete: false },
   },
   {
     name: 'ballots over logs that differ',
     options: { ...base, ...nothing, prepare: diverged, timeouts: 3 },
-    expected: { states: 20_000, transitions: 67_578, depth: 13, complete: false },
+    expected: { states: 76_500, transitions: 284_651, depth: 17, complete: false },
   },
   {
     name: 'ballots over logs that differ, with a crash and disks that answer at once',
@@ -116,12 +116,12 @@ export const duels: readonly Exploration[] = [
       crashes: 1,
       persistAtOnce: true,
     },
-    expected: { states: 20_000, transitions: 55_904, depth: 9, complete: false },
+    expected: { states: 76_503, transitions: 238_702, depth: 11, complete: false },
   },
   {
     name: 'an election that asks first',
     options: { ...base, ...nothing, consensus: explorablePaxos(), timeouts: 2, proposals: 1 },
-    expected: { states: 20_001, transitions: 45_659, depth: 12, complete: false },
+    expected: { states: 76_503, transitions: 200_919, depth: 14, complete: false },
   },
 ]
 
@@ -143,7 +143,7 @@ export const changes: readonly Exploration[] = [
       crashes: 1,
       persistAtOnce: true,
     },
-    expected: { states: 20_000, transitions: 45_911, depth: 6, complete: false },
+    expected: { states: 76_502, transitions: 189_641, depth: 7, complete: false },
   },
   {
     name: 'a read while the leader changes',
@@ -156,7 +156,7 @@ export const changes: readonly Exploration[] = [
       reads: 1,
       persistAtOnce: true,
     },
-    expected: { states: 20_005, transitions: 46_827, depth: 7, complete: false },
+    expected: { states: 76_500, transitions: 199_436, depth: 8, complete: false },
   },
   {
     name: 'a stop-sign while the leader changes',
@@ -168,7 +168,7 @@ export const changes: readonly Exploration[] = [
       proposals: 1,
       targets: [{ voters: ['a', 'b'] }],
     },
-    expected: { states: 20_005, transitions: 58_027, depth: 9, complete: false },
+    expected: { states: 76_500, transitions: 239_183, depth: 11, complete: false },
   },
   {
     name: 'a stop-sign that removes the leader, with a crash',
@@ -181,7 +181,7 @@ export const changes: readonly Exploration[] = [
       targets: [{ voters: ['b', 'c'] }],
       persistAtOnce: true,
     },
-    expected: { states: 20_000, transitions: 46_059, depth: 8, complete: false },
+    expected: { states: 76_502, transitions: 193_786, depth: 9, complete: false },
   },
   {
     name: 'a stop-sign that makes a learner a voter',
@@ -195,7 +195,7 @@ export const changes: readonly Exploration[] = [
       targets: [{ voters: ['a', 'c'] }],
       persistAtOnce: true,
     },
-    expected: { states: 20_001, transitions: 48_724, depth: 9, complete: false },
+    expected: { states: 76_504, transitions: 197_670, depth: 11, complete: false },
   },
   {
     name: 'a snapshot fetched while the leader changes',
@@ -207,6 +207,6 @@ export const changes: readonly Exploration[] = [
       proposals: 1,
       persistAtOnce: true,
     },
-    expected: { states: 20_002, transitions: 51_865, depth: 9, complete: false },
+    expected: { states: 76_500, transitions: 222_308, depth: 11, complete: false },
   },
 ]

@@ -65,6 +65,15 @@ test('a change to members that the quorums do not fit is refused', () => {
   expect(group.rejection(group.changeMembership('a', { voters }))).toBe('INVALID_MEMBERSHIP')
 })
 
+test('no witness joins a group', () => {
+  const members = { voters: ['a', 'b', 'c'] }
+  const group = new CoreCluster<PaxosMessage>({ consensus: paxos(), members })
+  group.campaign('a')
+  group.stabilize()
+  const target = { voters: ['a', 'b', 'c'], witnesses: ['c'] }
+  expect(group.rejection(group.changeMembership('a', target))).toBe('INVALID_MEMBERSHIP')
+})
+
 test('every set that promises meets every one that accepts or confirms, and every one that accepts is seen by a read', () => {
   const ids = [0, 1, 2, 3, 4]
   const subsets = Array.from({ length: 32 }, (_, bits) => ids.filter((at) => (bits >> at) & 1))

@@ -119,6 +119,22 @@ const sleeping: Readonly<Record<string, Scenario>> = {
     expectAsleep(group)
   },
 
+  'a voter that never leads by itself finds its leader too'(context) {
+    const group = groupOf(context, abc, {
+      ...sleepy,
+      own: { c: { priority: 0, hibernateAfterMs: 500 } },
+    })
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 2_000)
+    expectAsleep(group)
+    group.crash('c')
+    group.restart('c')
+    live(group, 5_000)
+    expect(group.replica('c').running.status()).toMatchObject({ leader: 'a' })
+    expectAsleep(group)
+  },
+
   'a learner that starts again in a group that sleeps finds its leader'(context) {
     const group = groupOf(context, withLearner, sleepy)
     elect(group, 'a')
