@@ -256,7 +256,8 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     this.admin = kvAdmin({
       router,
       shardRoute: (shard) => routes.route(shard),
-      replicas: () => Math.max(...routes.all.map(({ members }) => members.length)),
+      // Not the routes: while a shard moves, they name the hosts on both sides.
+      replicas: ({ shards }) => Math.max(...shards.map(({ voters }) => voters.length)),
       mapRoute: (callOptions) => this.#findMap(callOptions),
     })
     // The first host may not know the addresses of all others before it has asked them.

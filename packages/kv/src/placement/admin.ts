@@ -159,8 +159,8 @@ export interface AdminContext {
   mapRoute(options: CallOptions): Promise<Route>
   /** The route to a shard. */
   shardRoute(shard: ShardId): Route
-  /** How many replicas each shard should have. */
-  replicas(): number
+  /** How many replicas each shard should have, as far as the placement tells where nothing else does. */
+  replicas(placement: Placement): number
 }
 
 /** Makes the administration of a store. */
@@ -178,8 +178,9 @@ export function kvAdmin(context: AdminContext): KvAdmin {
   return {
     placement,
     async plan(options) {
-      const replicas = context.replicas()
-      return planMoves(await placement(options), { dead: new Set(), replicas, movesPerHostMax: 2 })
+      const placed = await placement(options)
+      const replicas = context.replicas(placed)
+      return planMoves(placed, { dead: new Set(), replicas, movesPerHostMax: 2 })
     },
     join: (id, options) => change({ type: 'host', id, state: 'active' }, options),
     cordon: (id, options) => change({ type: 'host', id, state: 'cordoned' }, options),
