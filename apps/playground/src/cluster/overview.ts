@@ -1,51 +1,8 @@
 // How hosts and shards stand, as the commands and the dashboard show it: what the map says, and
 // what the hosts that answer say.
-import type { HostState, KvClient, KvStatus, Placement } from '@quorate/kv'
 import { isQuorateError } from '@quorate/core'
-
-/** One host. */
-export interface MemberOverview {
-  /** Its name. */
-  readonly id: string
-  /** What it is to the placement; `unknown` where the map cannot be read. */
-  readonly state: HostState | 'unknown'
-  /** Whether it answers. */
-  readonly reachable: boolean
-  /** Where clients connect to it, where it said so. */
-  readonly address?: string | undefined
-  /** The shards of which it is a voter. */
-  readonly shards: readonly number[]
-  /** The shards that it leads. */
-  readonly leads: readonly number[]
-}
-
-/** A move that is under way. */
-export interface MoveOverview {
-  /** The shard. */
-  readonly shard: number
-  /** The hosts that get a replica. */
-  readonly to: readonly string[]
-  /** The hosts that lose theirs. */
-  readonly from: readonly string[]
-  /** Why. */
-  readonly reason: string
-}
-
-/** The whole cluster. */
-export interface ClusterOverview {
-  /** The hosts, in order. */
-  readonly hosts: readonly MemberOverview[]
-  /** The shards with fewer replicas that answer than they should have. */
-  readonly underReplicated: readonly number[]
-  /** The shards without a leader. */
-  readonly leaderless: readonly number[]
-  /** The moves under way. */
-  readonly moves: readonly MoveOverview[]
-  /** Whether nothing is planned by itself. */
-  readonly paused: boolean
-  /** Why the map could not be read; moves and states are unknown then. */
-  readonly mapError?: string | undefined
-}
+import type { KvClient, KvStatus, Placement } from '@quorate/kv'
+import type { ClusterOverview, MemberOverview, MoveOverview } from './overview-types.ts'
 
 /** Puts the map and the status together; without a map the status alone. */
 export function overviewOf(

@@ -1,7 +1,7 @@
 // leaders: who leads what, and how leadership is handed on or spread, without an election.
 import type { Command } from 'commander'
 import type { KvClient } from '@quorate/kv'
-import type { ClusterOverview } from '../cluster/overview.ts'
+import type { ClusterOverview } from '../cluster/overview-types.ts'
 import { readOverview } from '../cluster/overview.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { printResult, table } from '../output/report.ts'

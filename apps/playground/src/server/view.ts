@@ -1,6 +1,6 @@
 // What the dashboard is told of a cluster: shared by the host that tells it and the page that
 // shows it, so it holds types only.
-import type { ClusterOverview, MemberOverview } from '../cluster/overview.ts'
+import type { ClusterOverview, MemberOverview } from '../cluster/overview-types.ts'
 
 /** One replica. */
 export interface ShardView {
