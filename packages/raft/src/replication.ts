@@ -220,15 +220,15 @@ function refused(r: RaftState, p: Progress, m: AppendReply): void {
   // What else is on its way follows the refused message and is refused with it.
   p.answered = r.appendId
   if (p.state === 'snapshot') return
-  if (m.hint < p.match) {
-    // It lacks what it acknowledged: its disk was damaged, or answers crossed. Believe it, and
-    // nothing that it said before.
-    r.mark('raft/replication/log-reverted')
-    p.match = m.hint
-    p.staleUpTo = r.appendId
-  }
   // The follower skipped its entries of later terms; skip ours that are later than its.
   const meet = Math.min(r.log.lastOfEpochUpTo(m.hint, m.hintTerm), m.index - 1)
+  if (m.hint < p.match) {
+    // It lacks what it acknowledged: its disk was damaged, or answers crossed. Believe it as far as
+    // the logs meet, and nothing that it said before.
+    r.mark('raft/replication/log-reverted')
+    p.match = Math.max(0, Math.min(m.hint, meet))
+    p.staleUpTo = r.appendId
+  }
   p.becomeProbe(Math.max(p.match + 1, meet + 1))
   sendAppend(r, p)
 }

@@ -104,13 +104,16 @@ function install(r: RaftState, snapshot: SnapshotMeta): void {
   }
   r.out.snapshot = snapshot
   r.out.compactTo = index
-  r.out.install = snapshot
   r.out.hardStateChanged = true
   r.snapshot = snapshot
   r.commitIndex = Math.max(r.commitIndex, index)
-  r.applying = Math.max(r.applying, index)
-  r.applyReading = 0
-  refillInstalled(r, index)
+  // A state machine that keeps its state itself may be ahead of a log that was damaged.
+  if (index > r.applying) {
+    r.out.install = snapshot
+    r.applying = index
+    r.applyReading = 0
+    refillInstalled(r, index)
+  }
   if (upToDate(r.log.lastIndex, r.log.lastEpoch, r.floorIndex, r.floorTerm)) {
     r.floorIndex = 0
     r.floorTerm = 0

@@ -39,7 +39,7 @@ function recovery(group: Group, timeoutsMax = 30): number {
 }
 
 /** Each pattern, made in a group of which `a` leads. */
-export const patterns: Readonly<Record<string, (group: Group) => void>> = {
+const patterns: Readonly<Record<string, (group: Group) => void>> = {
   'quorum loss: the leader still hears one member, which alone reaches a quorum'(group) {
     put(group, 'a', 'x')
     star(group, 'c')
@@ -76,7 +76,7 @@ export const patterns: Readonly<Record<string, (group: Group) => void>> = {
 }
 
 /** The longest and the mean recovery of a pattern over seeds. */
-export function recoveries(
+function recoveries(
   context: ScenarioContext,
   pattern: (group: Group) => void,
   options: RaftOptions,

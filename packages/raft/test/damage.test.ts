@@ -11,14 +11,19 @@ import { append, entriesOf, snapshotAt } from './edge-bench.ts'
 const members = membershipOf({ voters: ['a', 'b', 'c'] })
 
 /** A replica in term 2 that held entries 1 to 6, all of term 1, and a snapshot at `snapshotIndex`. */
-function start(snapshotIndex: number, faulty: readonly IndexRange[], commit = 3) {
+function start(
+  snapshotIndex: number,
+  faulty: readonly IndexRange[],
+  commit = 3,
+  appliedIndex = snapshotIndex,
+) {
   const last = faulty.at(-1)?.last ?? 0
   const hardState = encode(hardStateCodec, { ...noHardState, term: 2, commit, initial: members })
   const init: ConsensusInit = {
     id: 'a',
     group: 'g',
     bootstrap: undefined,
-    appliedIndex: snapshotIndex,
+    appliedIndex,
     now: 0,
     tracer: noTracer,
     random: createRandom(1),
@@ -122,4 +127,30 @@ test('a snapshot that contradicts what is left takes that and the damage behind 
   // Entries 3 and 4 are not what the snapshot stands for: left behind they would come back.
   expect(persist).toMatchObject({ truncateFrom: 3, compactTo: 4, snapshot })
   expect(core.status()).toMatchObject({ firstIndex: 5, lastIndex: 4 })
+})
+
+test('a state that is ahead of a damaged log is not set back by a snapshot of less', () => {
+  const { core, receive } = start(3, [{ first: 5, last: 6 }], 6, 6)
+  expect(core.status()).toMatchObject({ lastIndex: 4, commitIndex: 4, appliedIndex: 6 })
+  const snapshot = snapshotAt(5, 1)
+  receive('c', { type: 'snapshotOffer', term: 20, id: 1, snapshot, others: [] })
+  const { persist, install } = core.step({ type: 'snapshotFetched', snapshot }, 10_000)
+  expect(persist).toMatchObject({ snapshot, compactTo: 5 })
+  expect(install).toBeUndefined()
+  // Nor is anything that it contains applied again.
+  const effects = receive('c', append(20, [5, 1], entriesOf(6, 1, 20), 7))
+  const persistedAll = (last: number): ReturnType<typeof receive> => {
+    for (let seq = 1; seq < last; seq++) core.step({ type: 'persisted', seq }, 10_000)
+    return core.step({ type: 'persisted', seq: last }, 10_000)
+  }
+  expect(effects.apply).toEqual([])
+  const done = persistedAll(effects.persist?.seq as number)
+  expect(done.apply.map(({ index }) => index)).toEqual([7])
+})
+
+test('a conflict before the damage is cut back, and the damage with it', () => {
+  const { core, receive } = start(0, [{ first: 5, last: 6 }], 2)
+  const { persist } = receive('c', append(20, [2, 1], entriesOf(3, 20)))
+  expect(persist).toMatchObject({ truncateFrom: 3, append: [{ index: 3, epoch: 20 }] })
+  expect(core.status()).toMatchObject({ lastIndex: 3 })
 })

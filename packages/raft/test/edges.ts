@@ -44,7 +44,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
   'a second leader of one term is not believed, nor a message from itself'({ tracer }) {
     const bench = new Bench(tracer)
     bench.from('b', append(1, [0, 0], entriesOf(1, 1)))
-    bench.from('c', append(1, [0, 0], [], 1))
+    bench.from('c', append(1, [1, 1], [], 1))
     bench.from('a', append(9, [0, 0], [], 1))
     expect(bench.core.status()).toMatchObject({ leader: 'b', commitIndex: 0, epoch: 1 })
     const leader = new Bench(tracer)

@@ -59,7 +59,8 @@ export const refills: Readonly<Record<string, Scenario>> = {
     const call = group.refill('b')
     group.stabilize()
     group.advance(400)
-    while (group.replica('b').wish === undefined) {
+    for (let steps = 0; group.replica('b').wish === undefined; steps++) {
+      expect(steps).toBeLessThan(1_000)
       for (const id of group.ids) group.persist(id)
       for (const id of group.ids) if (group.replica(id).asked) group.snapshot(id)
       const [flight] = group.messages
