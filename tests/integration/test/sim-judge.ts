@@ -22,7 +22,7 @@ interface RegisterOutput {
 }
 
 /** Registers that answer what they held before, as those of `registerMap` do. */
-export const registers: Model<number, RegisterInput, RegisterOutput> = {
+const registers: Model<number, RegisterInput, RegisterOutput> = {
   name: 'registers',
   init: () => 0,
   step(state, input, output) {
