@@ -417,7 +417,7 @@ export class PaxosState {
 }
 
 /** {@link PaxosState.matchOf} of a state. */
-export function matchesOf(r: PaxosState): (id: NodeId) => LogIndex {
+function matchesOf(r: PaxosState): (id: NodeId) => LogIndex {
   return (id) => {
     if (id === r.id) return r.durableSeq >= r.acceptedSeq ? r.log.stableIndex : 0
     const progress = r.progress.get(id)
@@ -426,7 +426,7 @@ export function matchesOf(r: PaxosState): (id: NodeId) => LogIndex {
 }
 
 /** {@link PaxosState.roundOf} of a state. */
-export function roundsOf(r: PaxosState): (id: NodeId) => number {
+function roundsOf(r: PaxosState): (id: NodeId) => number {
   return (id) => {
     if (id === r.id) return r.round
     const progress = r.progress.get(id)

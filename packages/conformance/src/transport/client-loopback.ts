@@ -162,7 +162,7 @@ class Listener implements ClientListener {
 }
 
 /** Clients in the same turn; with a fault, ones that the suite must find. */
-export function loopbackClientHarness(fault?: ClientFault): ClientHarness {
+function loopbackClientHarness(fault?: ClientFault): ClientHarness {
   return {
     patienceMs: fault === undefined ? 10_000 : 300,
     async create() {

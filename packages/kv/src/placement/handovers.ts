@@ -6,7 +6,7 @@ import type { KeyRange, RangeJson } from '../machine/key-range.ts'
 import type { Placement, ShardPlacement } from './state.ts'
 
 /** Most numbers of shards that a store of ranges can use up in its life. */
-export const SHARD_NUMBERS_MAX = 65_536
+const SHARD_NUMBERS_MAX = 65_536
 
 /** A change of which keys are in which shard. */
 export type HandoverChange =
