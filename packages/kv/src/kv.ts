@@ -218,7 +218,7 @@ export interface ShardStatus {
   readonly keys: number
   /** Bytes of keys and values, likewise. */
   readonly bytes: number
-  /** How many commands and reads have come to the leader since its host started. */
+  /** How many commands and reads have come to its replicas since their hosts started. */
   readonly requests: number
   /** The keys in it, in a store of sorted ranges. */
   readonly range?: RangeJson | undefined

@@ -99,12 +99,9 @@ describe('a replaced disk', () => {
       await cluster.start('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')
       // Before a leader vouches for it, it cannot stand in for anybody, nor lead itself.
-      for (let leads = false; !leads;) {
-        const handed = kv.admin.transferLeader(0, 'b', { timeoutMs: 500 })
-        leads = await handed.then(
-          () => true,
-          () => false,
-        )
+      while (kv.replica(0)?.consensus().role !== 'leader') {
+        const handed = kv.admin.transferLeader(0, 'b', { timeoutMs: 1_000 })
+        await handed.catch(() => new Promise((resolve) => setTimeout(resolve, 20)))
       }
       await cluster.kill('a')
       expect((await kv.get('k', { timeoutMs: 20_000 }))?.text()).toBe('v')

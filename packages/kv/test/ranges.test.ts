@@ -281,8 +281,9 @@ describe('a store of sorted ranges', () => {
   })
 
   test('a range that is too busy is split between the keys that are asked for', async () => {
-    const ranges1 = { splitRequestsPerSecond: 50, mergeAfterMs: 3_600_000 }
-    const kv = await open([], { ranges: ranges1 })
+    const kv = await open([], { ranges: { splitRequestsPerSecond: 50 } })
+    const keys = ['f', 'p'].flatMap((lane) => Array.from({ length: 50 }, (_, n) => `${lane}/${n}`))
+    await kv.batch(keys.map((key) => ({ type: 'put', key, value: 'v' })))
     const client = await cluster.client()
     let stop = false
     const readers = Array.from({ length: 4 }, async (_, reader) => {

@@ -9,8 +9,8 @@ export interface RangeOptions {
   /** A range of more bytes of keys and values is split. Default 67,108,864 (64 MiB). */
   readonly splitBytes?: number | undefined
   /**
-   * A range whose leader is asked more often, for a while, is split between the keys that are asked
-   * for. Default 2,500.
+   * A range that is asked more often, for a while, is split between the keys that are asked for.
+   * Default 2,500.
    */
   readonly splitRequestsPerSecond?: number | undefined
   /**
@@ -26,7 +26,7 @@ export interface RangeOptions {
 export interface RangeStats {
   /** Bytes of keys and values. */
   readonly bytes: number
-  /** How often its leader is asked, smoothed over a few looks. */
+  /** How often its replicas are asked, smoothed over a few looks. */
   readonly requestsPerSecond: number
   /** How long it has been as it is. */
   readonly unchangedMs: number

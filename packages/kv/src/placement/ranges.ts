@@ -72,7 +72,7 @@ export class Ranges {
       const before = this.#seen.get(shard)
       const unchanged = before?.epoch === epoch
       const elapsedMs = Math.max(1, now - (before?.atMs ?? now))
-      // A new leader counts from 0.
+      // A host that starts again counts from 0.
       const asked = Math.max(0, requests - (before?.requests ?? requests))
       const rate =
         before === undefined || !unchanged
@@ -98,14 +98,14 @@ export class Ranges {
     return key && hexOf(rawKey(key))
   }
 
-  /** The key that parts those that are asked for; none where they are too few, or all the same. */
+  /** The key that parts those that are asked for, or the middle where too few of them are known. */
   async #busiest(shard: ShardId): Promise<string | undefined> {
     const { router, routes } = this.#context.store
     const payload = encodeAdmin({ op: 'asked', shard })
     const bytes = await router.admin(routes.route(shard), payload, CALL, 'keys that are asked for')
     const keys = JSON.parse(decodeUtf8(bytes)) as readonly string[]
     const sorted = keys.toSorted()
-    if (sorted.length < SAMPLES_MIN) return undefined
+    if (sorted.length < SAMPLES_MIN) return this.#middle(shard)
     const middle = sorted[sorted.length >> 1]
     return middle === sorted[0] ? sorted.find((key) => key > (middle as string)) : middle
   }

@@ -122,7 +122,7 @@ function shardStatus(
     })),
     keys: best?.keys ?? 0,
     bytes: best?.bytes ?? 0,
-    requests: leading?.requests ?? 0,
+    requests: sorted.reduce((sum, { requests }) => sum + requests, 0),
     ...(range === undefined ? {} : { range: rangeJson(range) }),
   }
 }

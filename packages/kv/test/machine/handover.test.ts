@@ -280,6 +280,9 @@ describe('keys on their way from one shard to another', () => {
     const gone = { key: bytes('k40'), stored: undefined }
     expect(send({ ...install, piece: 2, entries: [gone] }).ok).toBe(true)
     expect(send(first)).toMatchObject({ ok: false, code: 'CONFLICT' })
+    // Whoever began anew has taken over from the one who began before.
+    expect(send({ type: 'receive', handover: 7, ...range }).ok).toBe(true)
+    expect(send(first)).toMatchObject({ ok: false, code: 'CONFLICT' })
     expect((world.machines[TAKER] as ShardMachine).info().keys).toBe(0)
   })
 })

@@ -3,13 +3,16 @@
 import { createRandom } from '@quorate/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { kvLimits } from '../../src/limits.ts'
 import { handedOver } from '../../src/placement/handovers.ts'
 import { pace } from '../../src/placement/pace.ts'
 import { planMoves } from '../../src/placement/planner.ts'
 import { planRanges } from '../../src/placement/range-planner.ts'
 import type { RangeStats } from '../../src/placement/range-planner.ts'
+import { Ranges } from '../../src/placement/ranges.ts'
 import { changed, hostTable } from '../../src/placement/state.ts'
 import type { Placement, PlacementCommand } from '../../src/placement/state.ts'
+import type { Store } from '../../src/store/store.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const voters = ['a', 'b', 'c']
@@ -128,6 +131,33 @@ describe('ranges that plan themselves', () => {
     expect(planRanges(split, idle, options)).toMatchObject([{ type: 'merge', shard: 1 }])
     const young = new Map([0, 1].map((shard) => [shard, { ...half, unchangedMs: 59_999 }]))
     expect(planRanges(split, young, options)).toEqual([])
+  })
+})
+
+describe('a shard that was merged away', () => {
+  test('goes once no session of it can be remembered, not before', async () => {
+    const clock = new ManualClock()
+    const two = carriedOut(start, { type: 'split', shard: 0, epoch: 1, at: '6d' }, 5)
+    const one = carriedOut(two, { type: 'merge', shard: 1, epoch: 2 }, 9)
+    const changes: PlacementCommand[] = []
+    const store = { host: { clock }, routes: { ranged: true }, status: () => ({ shards: [] }) }
+    const ranges = new Ranges({
+      store: store as unknown as Store,
+      options: {},
+      change: async (command) => void changes.push(command),
+    })
+    await ranges.look(one)
+    clock.advance(kvLimits.sessionTtlMs - 1)
+    await ranges.look(one)
+    expect(changes).toEqual([])
+    // Whoever takes over looking after it does not know for how long it has been there.
+    ranges.reset()
+    clock.advance(1)
+    await ranges.look(one)
+    expect(changes).toEqual([])
+    clock.advance(kvLimits.sessionTtlMs)
+    await ranges.look(one)
+    expect(changes).toEqual([{ type: 'retire', shard: 1, epoch: 3 }])
   })
 })
 
