@@ -129,7 +129,8 @@ describe('ranges that plan themselves', () => {
     expect(planRanges(split, stats, options)).toEqual([])
     const idle = new Map([0, 1].map((shard) => [shard, { ...half, requestsPerSecond: 0 }]))
     expect(planRanges(split, idle, options)).toMatchObject([{ type: 'merge', shard: 1 }])
-    const young = new Map([0, 1].map((shard) => [shard, { ...half, unchangedMs: 59_999 }]))
+    const quiet = { ...half, requestsPerSecond: 0, unchangedMs: 59_999 }
+    const young = new Map([0, 1].map((shard) => [shard, quiet]))
     expect(planRanges(split, young, options)).toEqual([])
   })
 })
