@@ -210,6 +210,22 @@ describe('a log of 64 KiB', () => {
 })
 
 describe('a log whose process has ended', () => {
+  it('is refused where its last segment is missing', async () => {
+    const fs = new MemoryFs()
+    const storage = storageOver(fs, createRandom(3))
+    await storage.open(contextWith(new HandClock()))
+    const log = storage.group('g', { name: 'test', format: 1 })
+    for (let seq = 1; seq <= 40; seq++) {
+      const payload = new Uint8Array(1000).fill(seq)
+      await log.write({ seq, append: [{ index: seq, epoch: 1, kind: 'command', payload }] })
+    }
+    const ended = fs.afterCrash(fs.effects)
+    const names = ended.readdir('/data/log').filter((name) => name.endsWith('.seg'))
+    // The second file has not been written since the start: only the seal says that more followed.
+    ended.unlink(`/data/log/${names.sort().at(-1)}`)
+    expect(() => recovered(ended, recoveredText)).toThrow(/the segment that follows is missing/)
+  })
+
   it('takes a later frame for evidence, where nothing else says what was durable', async () => {
     const fs = new MemoryFs()
     const storage = storageOver(fs, createRandom(3), { segmentBytes: LOG_BYTES })
