@@ -15,6 +15,7 @@ import { recover } from './recover.ts'
 
 export { paxosCodec } from './codec.ts'
 export type { Ballot } from './ballot.ts'
+export type { Floor } from './floor.ts'
 export type * from './messages.ts'
 export type { PaxosOptions, PaxosQuorums } from './options.ts'
 export * from './synod.ts'
