@@ -46,7 +46,9 @@ export class SimKvClients {
   readonly #options: ClientsOptions
   readonly #values = new Map<string, string | null>()
   #made = 0
-  #stopped = false
+  /** How many there are, and how many there should be. */
+  #count = 0
+  #wanted = 0
   /** Ends operations under way, as unknown. */
   readonly #open = new Set<() => void>()
 
@@ -57,12 +59,18 @@ export class SimKvClients {
   }
 
   start(count: number): void {
-    for (let at = 0; at < count; at++) this.#begin()
+    this.scale(count)
   }
 
   /** Begins nothing any more. */
   stop(): void {
-    this.#stopped = true
+    this.scale(0)
+  }
+
+  /** Changes how many there are. */
+  scale(count: number): void {
+    this.#wanted = count
+    while (this.#count < count) this.#begin()
   }
 
   /** Gives up whatever is under way: it may have happened, and it may yet. */
@@ -95,6 +103,7 @@ export class SimKvClients {
 
   #begin(): void {
     const name = `c${++this.#made}`
+    this.#count++
     const client = this.#store.cluster.client(name)
     const embedded = client.random.fraction() < this.#options.embedded
     const recorder = new Recorder(this, this.#store, name, this.#values)
@@ -120,12 +129,16 @@ export class SimKvClients {
       await new Promise<void>((resolve) => {
         clock.setTimer(thinkMs * 2 * random.fraction(), () => resolve())
       })
-      if (this.#stopped) return
+      if (this.#count > this.#wanted) {
+        this.#count--
+        return
+      }
       const kv = find()
       if (kv === undefined) continue
       const done = recorder.act(kv, random)
       if (random.fraction() < vanishing) {
         this.#store.cluster.after(random.below(50), () => client.vanish())
+        this.#count--
         return this.#begin()
       }
       await done
