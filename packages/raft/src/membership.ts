@@ -167,6 +167,18 @@ function leaveJoint(r: RaftState): void {
   appendMembership(r, voters, [...learners, ...learnersNext].sort(), remaining)
 }
 
+/**
+ * Says again who the members are, where only those who founded the group know: a replica that starts
+ * with nothing learns it from the log or from a snapshot, and neither tells.
+ */
+export function restateMembers(r: RaftState): void {
+  // Until then an earlier leader's change may yet be committed; nothing else could be either.
+  if (r.commitIndex < r.termStart) return
+  r.mark('raft/membership/restated')
+  const { voters, learners, witnesses } = r.membership
+  appendMembership(r, voters, learners, witnesses)
+}
+
 // Never refused for want of room: a group in joint consensus needs both quorums until it is out.
 function appendMembership(
   r: RaftState,

@@ -3,6 +3,7 @@
 // counts.
 import type { NodeId } from '@quorate/core'
 import { resetElectionDeadline } from './election.ts'
+import { restateMembers } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { appendNoop, broadcastAppend } from './replication.ts'
 import type { RaftState } from './state.ts'
@@ -42,6 +43,10 @@ export function noteBlank(r: RaftState, p: Progress, blank: boolean, round: numb
 export function fence(r: RaftState): void {
   if (r.transfer !== undefined) return
   if (!r.peers.some((p) => p.blank && p.vouchIndex > r.log.lastIndex)) return
+  if (r.configs.activeIndex === 0) {
+    restateMembers(r)
+    return
+  }
   appendNoop(r)
   broadcastAppend(r)
 }

@@ -37,6 +37,21 @@ function settle(group: Group, held: (message: RaftMessage, from: NodeId) => bool
 }
 
 export const returning: Readonly<Record<string, Scenario>> = {
+  'a founder that comes back with nothing is told who the members are, and can lead'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    forget(group, 'c')
+    expect(group.replica('c').running.status().membership.voters).toEqual([])
+    live(group, 3_000)
+    expect(group.replica('c').running.status().membership.voters).toEqual(['a', 'b', 'c'])
+    const handed = group.transfer('a', 'c')
+    live(group, 500)
+    expect(group.calls.get(handed).state).toBe('done')
+    expect(group.leader()).toBe('c')
+    put(group, 'c', 'y')
+  },
+
   'what a removed member acknowledged does not count for it when it comes back'(context) {
     const group = groupOf(context, abc)
     elect(group, 'a')

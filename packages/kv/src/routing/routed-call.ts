@@ -233,6 +233,10 @@ export class RoutedCall<T> implements Expiring {
       case 'NO_QUORUM':
       case 'TIMEOUT':
       case 'ABORTED':
+      // A replica that has stopped for good: another goes on.
+      case 'STORAGE_FAILED':
+      case 'STORAGE_CORRUPT':
+      case 'STATE_MACHINE_FAILED':
         return this.#elsewhere(target, error)
       case 'SESSION_EXPIRED':
         return this.#onExpired(error)
