@@ -12,9 +12,9 @@ import type { SimKv } from './sim-kv-store.ts'
 /** Keys of one tag share a shard; few keys, so that clients meet. */
 const TAGS = ['{a}', '{b}', '{c}', '{d}', '{e}', '{f}']
 /** All keys that hold values. */
-export const KEYS: readonly string[] = TAGS.flatMap((tag) => [`${tag}1`, `${tag}2`])
+const KEYS: readonly string[] = TAGS.flatMap((tag) => [`${tag}1`, `${tag}2`])
 /** All keys that count. */
-export const COUNTERS: readonly string[] = ['n1', 'n2', 'n3']
+const COUNTERS: readonly string[] = ['n1', 'n2', 'n3']
 
 const LEVELS: readonly Consistency[] = ['linearizable', 'linearizable', 'follower', 'lease']
 /** What says that a write may have happened; with any other code it has not. */

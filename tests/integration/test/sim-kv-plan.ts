@@ -237,7 +237,7 @@ function drawOrders(
 }
 
 /** One of several, all alike. */
-export function pick<T>(random: Random, from: readonly T[]): T {
+function pick<T>(random: Random, from: readonly T[]): T {
   return from[random.below(from.length)] as T
 }
 

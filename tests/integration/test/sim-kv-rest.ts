@@ -40,6 +40,7 @@ function unplaced(
   destroyed: ReadonlySet<NodeId>,
 ): string | undefined {
   const load = new Map<NodeId, number>()
+  if (placement.map?.move !== undefined) return 'the map itself is being moved'
   for (const [shard, { voters, move }] of placement.shards.entries()) {
     if (move !== undefined) return `shard ${shard} is being moved: ${move.reason}`
     const able = voters.filter((id) => !destroyed.has(id))
@@ -76,7 +77,7 @@ function unlike(
     const wanted = placement.shards.flatMap(({ voters }, shard) =>
       voters.includes(id) ? [groupOf(shard)] : [],
     )
-    if (options.mapHosts.includes(id)) wanted.push(MAP_GROUP)
+    if ((placement.map?.hosts ?? options.mapHosts).includes(id)) wanted.push(MAP_GROUP)
     const running = host.replicas().map(({ group }) => group)
     if (running.join() !== wanted.toSorted().join()) return `${id} runs ${running.join()}`
     const held = cluster.stored(id)
