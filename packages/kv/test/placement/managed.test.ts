@@ -125,7 +125,9 @@ describe('a managed placement', () => {
     await client.admin.move(0, 'd', 'a')
     await until(client, settled)
     await asMapped('a', 1)
-    expect(seen.slice(0, 2)).toEqual(['found kv-map', 'join kv-0'])
+    // The map may be kept again meanwhile, since the move is planned in it.
+    const opened = seen.filter((event) => !event.startsWith('taken'))
+    expect(opened.slice(0, 2)).toEqual(['found kv-map', 'join kv-0'])
     expect((await cluster.kv('a').get('k', { consistency: 'local' }))?.text()).toBe('v')
   })
 
