@@ -413,7 +413,8 @@ class Cluster implements SimCluster {
         this.#watches.get(group)?.persisting(id, image, batch),
       persisted: (id, group, image, batch) => this.#watches.get(group)?.persisted(id, image, batch),
       dropping: (id, group, done) => {
-        if (done) dropped.add(group)
+        // What held neither a vote nor an entry can be begun as if it had never been there.
+        if (!done && this.stored(id).includes(group)) dropped.add(group)
         const writes = [{ group, entries: [], snapshot: false }]
         onDurable?.({ host: id, when: done ? 'reached' : 'reaching', what: 'drop', writes })
       },
