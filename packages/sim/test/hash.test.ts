@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { registerMap, registerWorkload, simulate } from '../src/index.ts'
 import { toy } from './fixtures/toy.ts'
 
-const file = new URL('./testdata/hashes.txt', import.meta.url)
+const file = new URL('./testdata/hashes.tsv', import.meta.url)
 
 async function hashes(): Promise<string> {
   const lines: string[] = []
