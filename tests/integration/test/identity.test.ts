@@ -186,6 +186,8 @@ describe('a host that comes back', () => {
     await cp(hosts.directory('c'), copy, { recursive: true })
     await hosts.start('c')
     expect(await hosts.add(2)).toBe(3)
+    // Only who has met this start of it can tell that the next one is older.
+    await eventually(() => ['a', 'b'].every((id) => hosts.member(id).host.reachable('c')))
     await hosts.stop('c')
     await rm(hosts.directory('c'), { recursive: true })
     await cp(copy, hosts.directory('c'), { recursive: true })
