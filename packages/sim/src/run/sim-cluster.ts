@@ -413,8 +413,9 @@ class Cluster implements SimCluster {
         this.#watches.get(group)?.persisting(id, image, batch),
       persisted: (id, group, image, batch) => this.#watches.get(group)?.persisted(id, image, batch),
       dropping: (id, group, done) => {
-        // What held neither a vote nor an entry can be begun as if it had never been there.
-        if (!done && this.stored(id).includes(group)) dropped.add(group)
+        // One that held no entry was still waiting for its group, and may begin it after all.
+        const { image } = this.#host(id).disk.groups.get(group) ?? {}
+        if (!done && image !== undefined && image.lastIndex > 0) dropped.add(group)
         const writes = [{ group, entries: [], snapshot: false }]
         onDurable?.({ host: id, when: done ? 'reached' : 'reaching', what: 'drop', writes })
       },
