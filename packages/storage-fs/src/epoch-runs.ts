@@ -41,6 +41,9 @@ export class EpochRuns {
   /** Forgets every index from `from` on. */
   truncate(from: LogIndex): void {
     while (this.#runs.length > 1 && (this.#runs.at(-1) as EpochRun).from >= from) this.#runs.pop()
+    const [first] = this.#runs as [EpochRun]
+    // Where the records before the first one are gone with their segments, it may be cut before it.
+    if (first.from >= from) this.#runs[0] = { from: from - 1, epoch: first.epoch }
   }
 
   /** Forgets every index before `from`. */
