@@ -83,11 +83,12 @@ export function settleInspections(r: PaxosState): void {
       r.inspections.delete(inspection.token)
       inspect(r, inspection.id, inspection.token, inspection.deadline)
     } else if (inspection.lengths.size >= inspectQuorum(voters.length, r.options)) {
-      const index = Math.max(...inspection.lengths.values())
-      if (index > r.decided) continue
+      if (Math.max(...inspection.lengths.values()) > r.decided) continue
       r.mark('paxos/read/without-leader')
       r.inspections.delete(inspection.token)
-      r.out.read(inspection.id, index)
+      // Not what they showed: a voter of this epoch may not have on its disk yet all that the one
+      // before has decided. Whoever is in this epoch knows that to be decided.
+      r.out.read(inspection.id, r.decided)
     }
   }
 }

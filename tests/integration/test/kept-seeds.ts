@@ -16,6 +16,11 @@ export interface KeptSeed {
 
 export const keptSeeds: readonly KeptSeed[] = [
   {
+    algorithm: 'paxos',
+    seed: 150_734_904,
+    found: 'a read without a leader by a voter that lacked the end of the epoch before on its disk',
+  },
+  {
     algorithm: 'raft',
     seed: 270,
     found: 'a log cut back too late where a conflict comes before what a disk had lost',

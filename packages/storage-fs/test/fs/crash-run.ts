@@ -411,12 +411,12 @@ export class CrashRun {
       throw new Error(`a write whose sync failed ended as ${outcome}`)
     fail = false
     const batch: WriteBatch = { seq: 1, append: [] }
-    const later = await this.#log('g2')
-      .write(batch)
-      .then(
-        () => 'written',
-        (error: { code: string }) => error.code,
-      )
+    // A group that nobody has used yet is refused as a whole.
+    const write = async (): Promise<void> => this.#log('g2').write(batch)
+    const later = await write().then(
+      () => 'written',
+      (error: { code: string }) => error.code,
+    )
     if (later !== 'STORAGE_FAILED') throw new Error(`a write after a failed sync ended as ${later}`)
     this.#fs.hook = undefined
   }
