@@ -157,10 +157,19 @@ class Cluster {
 
 let cluster: Cluster | undefined
 
+/** Waits until every two hosts have met: only who has met a disk can tell it from another one. */
+function met(hosts: Cluster): Promise<void> {
+  const pairs = IDS.flatMap((id) => IDS.filter((other) => other !== id).map((other) => [id, other]))
+  return eventually(() =>
+    pairs.every(([id, other]) => hosts.member(id as string).host.reachable(other as string)),
+  )
+}
+
 async function running(): Promise<Cluster> {
   cluster = new Cluster(await mkdtemp(join(tmpdir(), 'quorate-identity-')))
   for (const id of IDS) await cluster.start(id)
   expect(await cluster.add(1)).toBe(1)
+  await met(cluster)
   return cluster
 }
 
@@ -187,7 +196,7 @@ describe('a host that comes back', () => {
     await hosts.start('c')
     expect(await hosts.add(2)).toBe(3)
     // Only who has met this start of it can tell that the next one is older.
-    await eventually(() => ['a', 'b'].every((id) => hosts.member(id).host.reachable('c')))
+    await met(hosts)
     await hosts.stop('c')
     await rm(hosts.directory('c'), { recursive: true })
     await cp(copy, hosts.directory('c'), { recursive: true })
