@@ -13,7 +13,7 @@ import type {
   SnapshotMeta,
   SnapshotWriter,
 } from '@quorate/core'
-import { ByteReader, ByteWriter, QuorateError } from '@quorate/core'
+import { ByteReader, ByteWriter, isQuorateError, QuorateError } from '@quorate/core'
 import type { Calls } from './calls.ts'
 import type { Meters } from './metrics.ts'
 import { pause } from './waiting.ts'
@@ -228,7 +228,9 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
     try {
       for (let round = 0; round < ROUNDS_MAX && !signal.aborted; round++) {
         const before = writer.offset
-        for (const donor of wish?.from ?? []) {
+        const from = wish?.from ?? []
+        let gone = false
+        for (const donor of from) {
           try {
             await pull(donor, meta, writer, signal)
             keep = false
@@ -236,6 +238,7 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
             return true
           } catch (error) {
             if (signal.aborted || !keep) throw error
+            if (donor === from[0]) gone = isQuorateError(error, 'SNAPSHOT_UNAVAILABLE')
             logger.info(
               { group: context.group, donor, error },
               'a snapshot transfer was interrupted',
@@ -243,6 +246,9 @@ export function createSnapshotFetcher(context: SnapshotFetcherContext): Snapshot
           }
         }
         if (writer.offset > before) round = 0
+        // Others need never have had it, but who offered it has a newer one by now: as long as this
+        // one is asked for, that one is not.
+        else if (gone) return false
         await pause(clock, (100 + random.below(100)) * 2 ** Math.min(round, 5), signal)
       }
       return false

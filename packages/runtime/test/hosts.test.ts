@@ -227,6 +227,32 @@ describe('snapshots', () => {
     expect(ends().at(-1)).toEqual({ type: 'snapshotFetched', snapshot: meta })
   })
 
+  it('that are gone where they were offered are given up for what is offered next', async () => {
+    const { clock, wires, get, begin, ends } = await fetching(['b', 'c'])
+    get('b').storage.snapshots.set('snap', { meta, bytes })
+    let bulk = 0
+    wires.lose = ({ lane }) => lane === 'bulk' && ++bulk > 3
+    begin()
+    await clock.advance(2_000)
+    get('b').storage.snapshots.delete('snap')
+    wires.lose = () => false
+    await clock.advance(10_000)
+    expect(ends()).toEqual([{ type: 'snapshotFetchFailed', snapshot: meta }])
+    expect(get('a').storage.partial.get('snap')).toEqual(bytes.subarray(0, 30))
+  })
+
+  it('are waited for while who offered them is silent, though others do not have them', async () => {
+    const { clock, wires, get, begin, ends } = await fetching(['b', 'c'])
+    get('b').storage.snapshots.set('snap', { meta, bytes })
+    wires.lose = ({ from, to }) => from === 'b' || to === 'b'
+    begin()
+    await clock.advance(20_000)
+    expect(ends()).toEqual([])
+    wires.lose = () => false
+    await clock.advance(10_000)
+    expect(ends()).toEqual([{ type: 'snapshotFetched', snapshot: meta }])
+  })
+
   it('with other bytes than announced are refused and fetched anew', async () => {
     const { clock, get, begin, ends } = await fetching(['b', 'c'])
     get('b').storage.snapshots.set('snap', { meta, bytes: bytes.map((byte) => byte ^ 1) })

@@ -54,6 +54,11 @@ export const keptSeeds: readonly KeptSeed[] = [
     },
   },
   {
+    algorithm: 'raft',
+    seed: 150_736_340,
+    found: 'a learner that asked a minute long for a snapshot which nobody had any more',
+  },
+  {
     algorithm: 'paxos',
     seed: 2,
     found: 'an entry accepted after a stop-sign by an acceptor whose last writes were lost',

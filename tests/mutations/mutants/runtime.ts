@@ -241,6 +241,22 @@ export const mutants: readonly Mutant[] = [
     breaks: 'An option that there is not is refused.',
     killedBy: [composing],
   },
+  {
+    id: 'runtime-asks-for-what-is-gone',
+    file: `${src}/snapshot-exchange.ts`,
+    find: 'else if (gone) return false',
+    replace: '',
+    breaks: 'A snapshot that its donor has replaced is given up for the newer one.',
+    killedBy: [hosts],
+  },
+  {
+    id: 'runtime-gives-up-what-another-lacks',
+    file: `${src}/snapshot-exchange.ts`,
+    find: 'if (donor === from[0]) gone =',
+    replace: 'gone ||=',
+    breaks: 'What arrived of a snapshot is not thrown away because another host never had it.',
+    killedBy: [hosts],
+  },
 ]
 
 /** Well-known bugs that have no place in these sources. */
