@@ -22,37 +22,54 @@ export interface Random {
 /** Makes a source from a seed: an integer from 0 to 2^32 − 1. */
 export function createRandom(seed: number): Random {
   assert(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff, `not a 32-bit seed: ${seed}`)
-  let state = seed
-  const a = splitmix32
-  let s0 = a((state = (state + 0x9e3779b9) | 0))
-  let s1 = a((state = (state + 0x9e3779b9) | 0))
-  let s2 = a((state = (state + 0x9e3779b9) | 0))
-  let s3 = a((state = (state + 0x9e3779b9) | 0)) | 1
-  const uint32 = (): number => {
-    const five = Math.imul(s1, 5)
+  return new Xoshiro128(seed)
+}
+
+/** A class rather than closures: a host with thousands of groups holds two sources for each. */
+class Xoshiro128 implements Random {
+  readonly seed: number
+  #s0: number
+  #s1: number
+  #s2: number
+  #s3: number
+
+  constructor(seed: number) {
+    this.seed = seed
+    const golden = 0x9e3779b9
+    this.#s0 = splitmix32((seed + golden) | 0)
+    this.#s1 = splitmix32((seed + 2 * golden) | 0)
+    this.#s2 = splitmix32((seed + 3 * golden) | 0)
+    this.#s3 = splitmix32((seed + 4 * golden) | 0) | 1
+  }
+
+  uint32(): number {
+    const five = Math.imul(this.#s1, 5)
     const result = Math.imul((five << 7) | (five >>> 25), 9)
-    const t = s1 << 9
-    s2 ^= s0
-    s3 ^= s1
-    s1 ^= s2
-    s0 ^= s3
-    s2 ^= t
-    s3 = (s3 << 11) | (s3 >>> 21)
+    const t = this.#s1 << 9
+    this.#s2 ^= this.#s0
+    this.#s3 ^= this.#s1
+    this.#s1 ^= this.#s2
+    this.#s0 ^= this.#s3
+    this.#s2 ^= t
+    this.#s3 = (this.#s3 << 11) | (this.#s3 >>> 21)
     return result >>> 0
   }
-  return {
-    seed,
-    uint32,
-    below(bound) {
-      assert(Number.isInteger(bound) && bound >= 1 && bound <= 0x100000000, `not a bound: ${bound}`)
-      // Values at and above the largest multiple of the bound are drawn again: no modulo bias.
-      const limit = 0x100000000 - (0x100000000 % bound)
-      let value = uint32()
-      while (value >= limit) value = uint32()
-      return value % bound
-    },
-    fraction: () => uint32() / 0x100000000,
-    fork: (label) => createRandom(labelHash(seed, label)),
+
+  below(bound: number): number {
+    assert(Number.isInteger(bound) && bound >= 1 && bound <= 0x100000000, `not a bound: ${bound}`)
+    // Values at and above the largest multiple of the bound are drawn again: no modulo bias.
+    const limit = 0x100000000 - (0x100000000 % bound)
+    let value = this.uint32()
+    while (value >= limit) value = this.uint32()
+    return value % bound
+  }
+
+  fraction(): number {
+    return this.uint32() / 0x100000000
+  }
+
+  fork(label: string): Random {
+    return new Xoshiro128(labelHash(this.seed, label))
   }
 }
 
