@@ -21,6 +21,35 @@ export const keptSeeds: readonly KeptSeed[] = [
     found: 'a read without a leader by a voter that lacked the end of the epoch before on its disk',
   },
   {
+    algorithm: 'paxos',
+    seed: 516,
+    found: 'a learner that cut off decided entries which it had learned before it started again',
+    options: {
+      network: {
+        loss: 0,
+        duplication: 0,
+        delayMinMs: 0.2,
+        delayMeanMs: 0.5,
+        tail: 0,
+        reorder: false,
+      },
+      clients: 4,
+      durationMs: 5_769,
+      plan: [
+        { atMs: 401, kind: 'failed-sync', host: 'leader' },
+        { atMs: 3_069, kind: 'clog', from: 'h5', to: 'h2', forMs: 2_552 },
+        {
+          atMs: 3_600,
+          kind: 'membership',
+          group: 'g2',
+          voters: ['h2', 'h3', 'h4'],
+          learners: ['h1', 'h5'],
+        },
+        { atMs: 5_264, kind: 'failed-sync', host: 'h5' },
+      ],
+    },
+  },
+  {
     algorithm: 'raft',
     seed: 270,
     found: 'a log cut back too late where a conflict comes before what a disk had lost',
@@ -57,6 +86,24 @@ export const keptSeeds: readonly KeptSeed[] = [
     algorithm: 'raft',
     seed: 150_736_340,
     found: 'a learner that asked a minute long for a snapshot which nobody had any more',
+  },
+  {
+    algorithm: 'raft',
+    seed: 910_000_115,
+    found: 'a check that forgot what a disk had acknowledged before it was replaced',
+    options: {
+      beyondModel: true,
+      durationMs: 2_000,
+      network: {
+        loss: 0,
+        duplication: 0.08778188266485387,
+        delayMinMs: 0.2,
+        delayMeanMs: 0.5,
+        tail: 0,
+        reorder: false,
+      },
+      plan: [{ atMs: 1_383, kind: 'wipe', host: 'h3' }],
+    },
   },
   {
     algorithm: 'paxos',

@@ -17,6 +17,7 @@ import { decode, equalBytes, membershipCodec } from '@quorate/core'
 import type { FullPromises } from '../model/history.ts'
 import { History } from '../model/history.ts'
 import type { LogImage } from '../model/log-image.ts'
+import { lastIndexOf } from '../model/log-image.ts'
 import { hold } from '../model/violation.ts'
 import type { SimDisk } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
@@ -63,6 +64,7 @@ export class GroupWatch {
   readonly #results = new Map<LogIndex, Uint8Array>()
   /** The first entry seen for each index and epoch, to which all others must be equal. */
   readonly #matched = new Map<string, Matched>()
+  readonly #lost = new Map<NodeId, LogImage>()
 
   /** A group without a past. */
   constructor(context: GroupWatchContext) {
@@ -90,6 +92,14 @@ export class GroupWatch {
   /** A host is down: its core counts no more. */
   down(id: NodeId): void {
     this.#cores.delete(id)
+  }
+
+  /**
+   * A host's disk is replaced. What it had acknowledged counts until it is known to be lost, so that
+   * an entry may be committed a moment later which only that disk held besides.
+   */
+  wiped(id: NodeId, image: LogImage): void {
+    this.#lost.set(id, image)
   }
 
   /** The cores that are up. */
@@ -198,7 +208,8 @@ export class GroupWatch {
     seen.handedIndex = expected
     const fresh = this.history.isNew(entry)
     this.history.applied(id, entry, epoch)
-    if (fresh) this.history.checkDurable(entry, this.#images(), () => this.#memberships())
+    if (fresh)
+      this.history.checkDurable(entry, this.#images(entry.index), () => this.#memberships())
   }
 
   #led(id: NodeId, epoch: number, effects: Effects): void {
@@ -234,11 +245,15 @@ export class GroupWatch {
     )
   }
 
-  #images(): ReadonlyMap<NodeId, LogImage> {
+  /** What each disk holds or, where it does not reach an index, what the one before it held. */
+  #images(index: LogIndex): ReadonlyMap<NodeId, LogImage> {
     const images = new Map<NodeId, LogImage>()
     for (const [id, disk] of this.#context.disks) {
-      const group = disk.groups.get(this.#context.group)
-      if (group !== undefined) images.set(id, group.image)
+      const image: LogImage | undefined = disk.groups.get(this.#context.group)?.image
+      const lost = this.#lost.get(id)
+      const reaches = image !== undefined && lastIndexOf(image) >= index
+      const either = reaches ? image : (lost ?? image)
+      if (either !== undefined) images.set(id, either)
     }
     return images
   }

@@ -249,6 +249,7 @@ class Simulation {
   }
 
   #wipe(host: SimHost): void {
+    for (const [group, { image }] of host.disk.groups) this.#watch(group).wiped(host.id, image)
     host.disk.groups.clear()
     this.#wiped.add(host.id)
   }
