@@ -86,7 +86,7 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
   takeDecided(r, m.decided)
   if (r.config !== config) return
   const whole = defined(r.repair, 'a repair under way')
-  const reached = Math.max(repairEnd(whole), r.decided)
+  const reached = Math.max(repairEnd(whole), r.decided, ownEnd(r))
   if (reached < m.syncTo) {
     r.out.send(from, {
       type: 'accepted',
@@ -110,6 +110,15 @@ function meets(r: PaxosState, m: Accept): boolean {
 
 function repairEnd(repair: NonNullable<PaxosState['repair']>): LogIndex {
   return repair.first + repair.entries.length - 1
+}
+
+/**
+ * How far this log is the leader's already, as its last entry shows: only the leader made entries of
+ * this very ballot. They were learned as decided, and a start forgot that; taken for a loser's and cut
+ * off, they would leave a disk that had them.
+ */
+function ownEnd(r: PaxosState): LogIndex {
+  return r.log.lastEpoch === r.promised ? r.log.lastIndex : 0
 }
 
 /** What is decided of a repair under way need not be held back. */

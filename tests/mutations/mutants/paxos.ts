@@ -270,9 +270,25 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'paxos-repair-cut-short',
     file: `${src}/accept.ts`,
-    find: '  const reached = Math.max(repairEnd(whole), r.decided)\n',
-    replace: '  const reached = repairEnd(whole)\n',
-    breaks: 'A repair never removes what is known to be decided.',
+    find: '  const reached = Math.max(repairEnd(whole), r.decided, ownEnd(r))\n',
+    replace: '  const reached = Math.max(repairEnd(whole), ownEnd(r))\n',
+    breaks: 'A repair is whole where all that the leader adopted is known to be decided.',
+    killedBy: [edges],
+  },
+  {
+    id: 'paxos-repair-cuts-its-own',
+    file: `${src}/accept.ts`,
+    find: '  return r.log.lastEpoch === r.promised ? r.log.lastIndex : 0\n',
+    replace: '  return r.log.lastEpoch > r.promised ? r.log.lastIndex : 0\n',
+    breaks: 'A repair never removes what its own ballot brought, decided or not.',
+    killedBy: [edges],
+  },
+  {
+    id: 'paxos-repair-keeps-any',
+    file: `${src}/accept.ts`,
+    find: '  return r.log.lastEpoch === r.promised ? r.log.lastIndex : 0\n',
+    replace: '  return r.log.lastEpoch <= r.promised ? r.log.lastIndex : 0\n',
+    breaks: 'A repair keeps of another ballot’s entries only those that the leader has.',
     killedBy: [edges],
   },
   {
