@@ -128,6 +128,32 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    id: 'raft-state-fetch-given-up',
+    file: `${src}/snapshot.ts`,
+    find: 'if (!same && fetch?.term === r.term) {',
+    replace: 'if (!same && fetch === null) {',
+    breaks: 'A leader that takes snapshots faster than they travel still brings one over.',
+    killedBy: [
+      {
+        file: `${tests}/edges.test.ts`,
+        name: 'a snapshot being fetched is not given up for a newer one of the same leader',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-fetch-for-ever',
+    file: `${src}/snapshot.ts`,
+    find: 'if (r.fetch?.snapshot.id === snapshot.id) r.fetch = undefined',
+    replace: 'if (snapshot.index < 0) r.fetch = undefined',
+    breaks: 'What could not be fetched is given up for what is offered next.',
+    killedBy: [
+      {
+        file: `${tests}/edges.test.ts`,
+        name: 'a snapshot being fetched is not given up for a newer one of the same leader',
+      },
+    ],
+  },
+  {
     id: 'raft-state-older-snapshot-replaces',
     file: `${src}/snapshot.ts`,
     find: 'if (epoch === undefined || index > r.applied || index <= newest || refilling(r)) {',
