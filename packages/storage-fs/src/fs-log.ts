@@ -53,7 +53,7 @@ export interface FsLogHome {
   readonly known: (image: GroupImage) => void
   readonly release: (log: FsLog) => void
   /** A batch made another snapshot the group's. */
-  readonly snapshotReplaced: (image: GroupImage) => void
+  readonly snapshotReplaced: (image: GroupImage, finished: readonly string[]) => void
 }
 
 /** What a write under way asks of its log; one for all writes, because there are many. */
@@ -118,6 +118,8 @@ export class FsLog implements LogStorage {
   }
   #closed = false
   #writesSnapshot = false
+  /** Snapshots that have their files, and whose batch is still under way or to come. */
+  #finished: readonly SnapshotMeta[] = []
   #nextSeq = 1
   /** The batch that was refused for want of space; it must come again before any other. */
   #refusedSeq: number | undefined
@@ -262,9 +264,18 @@ export class FsLog implements LogStorage {
       this.#applyRecord(image, pending.batch, record, at)
       at += RECORD_HEADER_BYTES + aligned(record.payload.length)
     }
-    if (pending.batch.snapshot !== undefined) this.#home.snapshotReplaced(image)
+    if (pending.batch.snapshot !== undefined) this.#replaced(image, pending.batch.snapshot)
     if (pending.batch.compactTo !== undefined) this.#home.journal.expectGarbage()
     this.#settle()
+  }
+
+  /** Another snapshot is in force: files of older ones may go, but not of one that is yet to be. */
+  #replaced(image: GroupImage, { id, index }: SnapshotMeta): void {
+    this.#finished = this.#finished.filter((each) => each.id !== id && each.index > index)
+    this.#home.snapshotReplaced(
+      image,
+      this.#finished.map((each) => each.id),
+    )
   }
 
   #applyRecord(image: GroupImage, batch: WriteBatch, record: RecordDraft, at: number): void {
@@ -382,6 +393,7 @@ export class FsLog implements LogStorage {
       assertOpen: () => this.#assertOpen(),
       makeRoom: () => this.#home.makeRoom(),
       release: () => void (this.#writesSnapshot = false),
+      finishing: (meta: SnapshotMeta) => void (this.#finished = [...this.#finished, meta]),
     }
     let writer: FsSnapshotWriter
     try {

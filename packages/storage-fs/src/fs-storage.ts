@@ -337,8 +337,8 @@ class DirectoryStorage implements FsStorage {
       release: (log) => {
         if (this.#logs.get(log.id) === log) this.#logs.delete(log.id)
       },
-      snapshotReplaced: ({ number, snapshot, previous }) => {
-        pruneSnapshots(fs, this.directory, number, [snapshot?.id, previous?.id])
+      snapshotReplaced: ({ number, snapshot, previous }, finished) => {
+        pruneSnapshots(fs, this.directory, number, [snapshot?.id, previous?.id, ...finished])
       },
     }
   }

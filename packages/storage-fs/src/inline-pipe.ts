@@ -3,7 +3,7 @@
 import type { Fs, FsFile } from './fs.ts'
 import { isNoSpace } from './fs.ts'
 import type { FsOp, LogPipe, PipeEvents } from './log-pipe.ts'
-import { atStep, runOp } from './log-pipe.ts'
+import { atStep, runOp, writeGathered } from './log-pipe.ts'
 import { RingSpace } from './ring.ts'
 
 /** Makes a pipe that writes within the calling thread. */
@@ -121,25 +121,4 @@ class InlinePipe implements LogPipe {
   }
 
   async close(): Promise<void> {}
-}
-
-/** Writes pieces one after the other, in one call unless it comes back short. */
-function writeGathered(file: FsFile, pieces: readonly Uint8Array[], position: number): void {
-  let rest = pieces.filter((piece) => piece.length > 0)
-  let at = position
-  while (rest.length > 0) {
-    let written = file.writev(rest, at)
-    if (written === 0)
-      throw Object.assign(new Error('EIO: a write made no progress'), { code: 'EIO' })
-    at += written
-    const next: Uint8Array[] = []
-    for (const piece of rest) {
-      if (written >= piece.length) written -= piece.length
-      else {
-        next.push(piece.subarray(written))
-        written = 0
-      }
-    }
-    rest = next
-  }
 }

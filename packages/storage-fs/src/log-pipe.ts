@@ -103,3 +103,24 @@ export function runOp(fs: Fs, op: Exclude<FsOp, { op: 'target' }>): void {
       return fs.syncDir(op.path)
   }
 }
+
+/** Writes pieces one after the other, in one call unless it comes back short. */
+export function writeGathered(file: FsFile, pieces: readonly Uint8Array[], position: number): void {
+  let rest = pieces.filter((piece) => piece.length > 0)
+  let at = position
+  while (rest.length > 0) {
+    let written = file.writev(rest, at)
+    if (written === 0)
+      throw Object.assign(new Error('EIO: a write made no progress'), { code: 'EIO' })
+    at += written
+    const next: Uint8Array[] = []
+    for (const piece of rest) {
+      if (written >= piece.length) written -= piece.length
+      else {
+        next.push(piece.subarray(written))
+        written = 0
+      }
+    }
+    rest = next
+  }
+}

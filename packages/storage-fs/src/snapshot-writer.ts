@@ -28,6 +28,8 @@ export interface SnapshotHome {
   /** Gives up what is kept in reserve on a full disk; returns whether there was any. */
   readonly makeRoom: () => Promise<boolean>
   readonly release: () => void
+  /** A snapshot is about to get its final name; a batch that names it may follow. */
+  readonly finishing: (meta: SnapshotMeta) => void
 }
 
 /** One snapshot being written. */
@@ -120,6 +122,7 @@ export class FsSnapshotWriter implements SnapshotWriter {
       if (this.#buffered > 0) await this.#flush()
       await this.#place(() => writeFooter(this.#file, meta))
       const path = snapshotPath(directory, owner.group, meta.id)
+      this.#home.finishing(meta)
       await pipe.background([
         { op: 'sync', file: this.#file },
         { op: 'rename', from: this.#path, to: path },

@@ -116,3 +116,13 @@ export const keptSeeds: readonly KeptSeed[] = [
     found: 'messages without end between a leader and an acceptor that had lost entries',
   },
 ]
+
+/** Seeds that found something in the log on disk, or in what a cluster does with it. */
+export const keptOnFiles: readonly KeptSeed[] = [
+  {
+    algorithm: 'raft',
+    seed: 36,
+    found:
+      'the file of a snapshot that was finished, and not yet in force, went when an older one came into force',
+  },
+]

@@ -88,6 +88,7 @@ export async function sweepOf(
 ): Promise<JudgedSweep> {
   const firstSeed = Number(process.env.SIM_FIRST_SEED ?? 1)
   const verdicts: Verdicts = { ok: 0, unknown: 0 }
+  const test = change.storage === undefined ? `sim-${name}.test.ts` : `sim-files.test.ts -t ${name}`
   const started = performance.now()
   const result = await sweep({
     ...settingsOf(name),
@@ -98,7 +99,7 @@ export async function sweepOf(
     recheck: seeds < 100 ? 0.1 : 0.05,
     minimiseRuns: Number(process.env.SIM_MINIMISE ?? 100),
     replay: (seed) =>
-      `SIM_FIRST_SEED=${seed} SIM_SEEDS=1 npx vitest run tests/integration/test/sim-${name}.test.ts`,
+      `SIM_FIRST_SEED=${seed} SIM_SEEDS=1 npx vitest run tests/integration/test/${test}`,
     async onFailure({ minimised }) {
       const { recording } = await simulate({ ...minimised.options, record: true })
       if (recording === undefined) return undefined

@@ -9,11 +9,15 @@ import type {
   SnapshotMeta,
   WriteBatch,
 } from '@quorate/core'
+import type { CrashFs } from '../fs/crash-fs.ts'
+import { crashFs } from '../fs/crash-fs.ts'
 import { DiskImage } from './disk-image.ts'
 import { exponential } from './network.ts'
 
 /** A device that has not answered for so long is reset, and then it answers. */
 const WRITE_MS_MAX = 5_000
+/** Files have as much room as they want on a disk that is not full. */
+const ROOM_BYTES = 1e12
 
 /** How bad a disk is. Probabilities are from 0 to 1. */
 export interface DiskFaults {
@@ -39,6 +43,8 @@ export interface DiskGroup {
   readonly algorithm: GroupAlgorithm
   /** What is durable. */
   readonly image: DiskImage
+  /** Whether its removal was begun: nobody knows then whether it is still there. */
+  dropping?: boolean
   /** Finished snapshots by id. */
   readonly snapshots: Map<string, StoredSnapshot>
   /** Unfinished ones that their writers kept, by id. */
@@ -77,20 +83,41 @@ export class SimDisk {
   faults: DiskFaults
   /** By how much writes take longer for now. */
   slowness = 1
-  /** Whether it is full. */
-  full = false
+  /** The files on it, where a storage of files is used. */
+  readonly fs: CrashFs = crashFs()
+  #full = false
+  /** Whether a storage of files is on it: then entries do not rot here. */
+  usesFiles = false
   /** Whether the next write fails, and with it all after. */
   failing = false
   /** Who watches it. */
   readonly watcher: DiskWatcher
   readonly #random: Random
+  readonly #files: Random
 
   /** An empty disk with its own randomness. */
   constructor(host: NodeId, random: Random, faults: DiskFaults, watcher: DiskWatcher) {
     this.host = host
     this.#random = random
+    this.#files = random.fork('files')
     this.faults = faults
     this.watcher = watcher
+  }
+
+  /** Whether it is full. */
+  get full(): boolean {
+    return this.#full
+  }
+
+  set full(full: boolean) {
+    this.#full = full
+    this.fs.freeBytes = full ? 0 : ROOM_BYTES
+  }
+
+  /** Takes everything away. */
+  wipe(): void {
+    this.groups.clear()
+    this.fs.wipe()
   }
 
   /** How long the next write takes, in milliseconds. */
@@ -127,10 +154,16 @@ export class SimDisk {
     for (const { unfinished } of this.groups.values()) unfinished.clear()
   }
 
+  /** The process that used the files has ended, or they have lost what chance does not spare. */
+  leaveFiles(power: boolean): void {
+    if (power) this.fs.losePower(this.#files)
+    else this.fs.endProcess()
+  }
+
   /** Some entries of a group become unreadable, the last ones where `atEnd`; returns how many. */
   rot(group: GroupId, count: number, atEnd = false): number {
     const image = this.groups.get(group)?.image
-    if (image === undefined || image.entries.length === 0) return 0
+    if (image === undefined || image.entries.length === 0 || this.usesFiles) return 0
     const { length } = image.entries
     const at = atEnd ? Math.max(0, length - count) : this.#random.below(length)
     const first = image.firstIndex + at

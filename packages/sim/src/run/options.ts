@@ -13,6 +13,7 @@ import type { Promises } from '../model/history.ts'
 import type { DiskFaults } from './disk.ts'
 import type { Fault, FaultKind } from './faults.ts'
 import { drawPlan, faultKinds } from './faults.ts'
+import type { StorageFactory } from './machine-storage.ts'
 import type { NetworkFaults } from './network.ts'
 import type { OperationRecord } from './oracle.ts'
 
@@ -66,6 +67,11 @@ export interface SimulateOptions {
   readonly reads?: readonly ReadMode[] | undefined
   /** By how much the rate of a clock may be off. Default 0.1. */
   readonly driftMax?: number | undefined
+  /**
+   * Makes the storage of each start of a host, on simulated files: a real one under the faults of a disk.
+   * Its data does not rot here, so `rot` does nothing then. Default: a log of the simulator's own.
+   */
+  readonly storage?: StorageFactory | undefined
   /** Limits to replace. Default: some seeds have some very small ones. */
   readonly limits?: Partial<Limits> | undefined
   /** Whether equal states have equal snapshots, byte for byte, so that replicas can be compared by them. Default false. */

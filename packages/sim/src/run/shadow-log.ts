@@ -1,6 +1,6 @@
 // A second account of what a simulated disk holds, kept from what its host was told alone: after each
 // crash the two are compared, so that the simulation cannot lose or invent what it promised to keep.
-import type { NodeId, WriteBatch } from '@quorate/core'
+import type { Entry, NodeId, WriteBatch } from '@quorate/core'
 import { equalBytes } from '@quorate/core'
 import { hold } from '../model/violation.ts'
 import type { DiskImage } from './disk-image.ts'
@@ -27,17 +27,33 @@ export class ShadowLog {
     for (const each of this.#underWay.splice(0, at + 1)) this.#told.apply(each)
   }
 
+  /** The storage has refused a batch and all after it: nothing of them is ever durable. */
+  refused(batch: WriteBatch): void {
+    const at = this.#underWay.indexOf(batch)
+    if (at >= 0) this.#underWay.length = at
+  }
+
+  /** The log as it is once everything handed over is durable. */
+  written(): DiskImage {
+    const image = this.#told.clone()
+    for (const batch of this.#underWay) image.apply(batch)
+    return image
+  }
+
   /**
    * A host starts from `image`: it must hold all that was acknowledged and a prefix of the rest.
+   * Returns that prefix.
    *
    * @throws InvariantViolation `storage-durable`
    */
-  recovered(host: NodeId, image: DiskImage): void {
+  recovered(host: NodeId, image: DiskImage): readonly WriteBatch[] {
     const acknowledged = this.#told.lastIndex
+    const kept: WriteBatch[] = []
     let isPrefix = isSame(this.#told, image)
     for (const batch of this.#underWay) {
       if (isPrefix) break
       this.#told.apply(batch)
+      kept.push(batch)
       isPrefix = isSame(this.#told, image)
     }
     hold(
@@ -46,6 +62,7 @@ export class ShadowLog {
       () => `${host} was told that ${acknowledged} is durable and starts from ${image.lastIndex}`,
     )
     this.#underWay = []
+    return kept
   }
 }
 
@@ -66,5 +83,12 @@ function isSame(a: DiskImage, b: DiskImage): boolean {
   if (a.snapshot?.id !== b.snapshot?.id || a.entries.length !== b.entries.length) return false
   const [x, y] = [a.hardState, b.hardState]
   if (x !== y && (x === undefined || y === undefined || !equalBytes(x, y))) return false
-  return a.entries.every((entry, at) => entry === b.entries[at])
+  return a.entries.every((entry, at) => isSameEntry(entry, b.entries[at] as Entry))
+}
+
+/** Whether two entries are equal, payload and all. */
+export function isSameEntry(a: Entry, b: Entry): boolean {
+  if (a === b) return true
+  if (a.index !== b.index || a.epoch !== b.epoch || a.kind !== b.kind) return false
+  return equalBytes(a.payload, b.payload)
 }

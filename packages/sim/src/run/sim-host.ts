@@ -18,9 +18,11 @@ import type { SimDisk } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
 import type { HostOscillator, HostScope } from './host-clock.ts'
 import { hostClock } from './host-clock.ts'
+import type { MachineStorage, StorageFactory } from './machine-storage.ts'
 import type { SimNetwork } from './network.ts'
 import { SimStorage } from './storage.ts'
 import type { Timeline } from './timeline.ts'
+import { WatchedStorage } from './watched-storage.ts'
 
 /** What a host is given by the run that it belongs to. */
 export interface SimHostContext {
@@ -32,6 +34,8 @@ export interface SimHostContext {
   readonly limits: Partial<Limits> | undefined
   /** The members that every replica is told at its first start; `undefined` for spares. */
   membersOf(): readonly NodeId[] | undefined
+  /** Makes the storage of a start. Default: the simulator's own. */
+  readonly storage?: StorageFactory | undefined
   /** The groups. */
   readonly groups: readonly string[]
   /** When replicas take snapshots. */
@@ -61,7 +65,7 @@ class Process implements HostScope {
   over = false
   pausedUntilMs = 0
   host: Host | undefined
-  storage: SimStorage | undefined
+  storage: MachineStorage | undefined
   clock: Clock | undefined
   readonly #timeline: Timeline
   #held: (() => void)[] = []
@@ -155,9 +159,10 @@ export class SimHost {
     const { timeline, network } = this.#context
     const process = new Process(timeline)
     this.#process = process
-    const storage = new SimStorage(timeline, process, this.disk)
+    const random = this.#context.randomOf(this.starts)
+    const storage = this.#storage(process, random)
     process.storage = storage
-    const random = this.#context.randomOf(this.starts++)
+    this.starts++
     this.#open(process, storage, random, network).then(
       () => {
         if (!process.over) this.#context.onUp()
@@ -192,9 +197,17 @@ export class SimHost {
     this.#process?.pause(forMs)
   }
 
+  #storage(scope: Process, random: Random): MachineStorage {
+    const { timeline, storage } = this.#context
+    const { disk, starts } = this
+    if (storage === undefined) return new SimStorage(timeline, scope, disk)
+    const context = { timeline, scope, disk, start: starts, random: random.fork('storage') }
+    return new WatchedStorage(context, storage)
+  }
+
   async #open(
     process: Process,
-    storage: SimStorage,
+    storage: MachineStorage,
     random: Random,
     network: SimNetwork,
   ): Promise<void> {

@@ -180,6 +180,7 @@ class Simulation {
         limits: this.#setup.limits,
         // Whoever replaces a disk says so, by naming no members: the host has to be told of its group.
         membersOf: () => (members.includes(id) && !this.#wiped.has(id) ? members : undefined),
+        storage: this.#options.storage,
         groups,
         snapshots: { everyEntries: snapshotEvery, keepEntries: snapshotKeep },
         randomOf: (start) => root.fork(`host/${id}/${start}`),
@@ -250,13 +251,18 @@ class Simulation {
 
   #wipe(host: SimHost): void {
     for (const [group, { image }] of host.disk.groups) this.#watch(group).wiped(host.id, image)
-    host.disk.groups.clear()
+    host.disk.wipe()
     this.#wiped.add(host.id)
   }
 
   /** A replica that its storage failed is restarted by its operator; anything else is a bug. */
   #onReplicaFailed(host: SimHost, error: unknown): void {
-    const codes = ['STORAGE_FAILED', 'STORAGE_CORRUPT', 'NO_SPACE'] as const
+    const damaged = this.#setup.plan.some(({ kind }) => kind === 'rot')
+    const codes = [
+      'STORAGE_FAILED',
+      'NO_SPACE',
+      ...(damaged ? (['STORAGE_CORRUPT'] as const) : []),
+    ] as const
     if (!codes.some((code) => isQuorateError(error, code))) return this.#timeline.fail(error)
     this.#timeline.after(100, () => {
       this.#crash(host, false)

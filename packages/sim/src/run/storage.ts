@@ -1,18 +1,12 @@
 // The storage of one start of a simulated host, over the disk that outlives it. All groups share one
 // queue: what waits when a write ends is made durable together by the next.
-import type {
-  GroupAlgorithm,
-  GroupId,
-  HostStorage,
-  Lifecycle,
-  LogStorage,
-  StoredGroup,
-} from '@quorate/core'
+import type { GroupAlgorithm, GroupId, Lifecycle, LogStorage, StoredGroup } from '@quorate/core'
 import { QuorateError, compareIds } from '@quorate/core'
 import type { DiskWrite, SimDisk } from './disk.ts'
 import type { DiskImage } from './disk-image.ts'
 import type { HostScope } from './host-clock.ts'
 import { SimLog } from './sim-log.ts'
+import type { MachineStorage } from './machine-storage.ts'
 import type { StorageQueue } from './storage-queue.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -22,7 +16,7 @@ interface QueuedWrite extends DiskWrite {
 }
 
 /** The storage of one start. */
-export class SimStorage implements HostStorage, StorageQueue {
+export class SimStorage implements MachineStorage, StorageQueue {
   readonly supports = { durable: true, snapshotResume: true, faultyRanges: true }
   readonly disk: SimDisk
   readonly #timeline: Timeline
