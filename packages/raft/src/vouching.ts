@@ -41,12 +41,13 @@ export function noteBlank(r: RaftState, p: Progress, blank: boolean, round: numb
 
 /** Appends the entry that peers without their past wait for, where no other does for it. */
 export function fence(r: RaftState): void {
-  if (r.transfer !== undefined) return
-  if (!r.peers.some((p) => p.blank && p.vouchIndex > r.log.lastIndex)) return
+  if (r.transfer !== undefined || !r.peers.some((p) => p.blank)) return
+  // An entry that others wait for lets it vote, and tells it nothing of the members.
   if (r.configs.activeIndex === 0) {
     restateMembers(r)
     return
   }
+  if (!r.peers.some((p) => p.blank && p.vouchIndex > r.log.lastIndex)) return
   appendNoop(r)
   broadcastAppend(r)
 }

@@ -52,6 +52,19 @@ export const returning: Readonly<Record<string, Scenario>> = {
     put(group, 'c', 'y')
   },
 
+  'a founder with nothing is told who the members are, however much is written meanwhile'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    forget(group, 'c')
+    // Once the leader knows of it, there is an entry that it can be vouched for with at once.
+    group.wake('a')
+    settle(group, () => false)
+    put(group, 'a', 'y')
+    live(group, 3_000)
+    expect(group.replica('c').running.status().membership.voters).toEqual(['a', 'b', 'c'])
+  },
+
   'what a removed member acknowledged does not count for it when it comes back'(context) {
     const group = groupOf(context, abc)
     elect(group, 'a')
