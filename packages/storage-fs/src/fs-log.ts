@@ -35,7 +35,7 @@ import {
 } from './layout.ts'
 import type { LogPipe } from './log-pipe.ts'
 import type { LogView } from './pending.ts'
-import { EMPTY_VIEW, recordsOf, viewAfter, viewOf } from './pending.ts'
+import { EMPTY_VIEW, recordsOf, viewAfter, viewOf, viewWithout } from './pending.ts'
 import { readSnapshotChunks, snapshotExists } from './snapshot-reader.ts'
 import { FsSnapshotWriter, snapshotFailed } from './snapshot-writer.ts'
 
@@ -237,6 +237,7 @@ export class FsLog implements LogStorage {
         algorithm,
         hardState: undefined,
         snapshot: undefined,
+        snapshotLost: false,
         previous: undefined,
         first: 1,
         retained: 1,
@@ -306,13 +307,26 @@ export class FsLog implements LogStorage {
       this.#refusedSeq = Math.min(this.#refusedSeq ?? pending.batch.seq, pending.batch.seq)
       this.#nextSeq = this.#refusedSeq
       const image = this.#image
-      const durable = image?.identity === undefined ? EMPTY_VIEW : viewOf(image)
-      this.#view = this.#pending
-        .slice(0, Math.max(0, at))
-        .reduce((view, { batch }) => viewAfter(view, batch), durable)
+      this.#view = this.#viewAfter(this.#pending.slice(0, Math.max(0, at)))
       if (image?.identity === undefined && this.#pending.length === 0) this.#announced = false
     }
     this.#settle()
+  }
+
+  #viewAfter(pending: readonly Pending[]): LogView {
+    const image = this.#image
+    const durable = image?.identity === undefined ? EMPTY_VIEW : viewOf(image)
+    return pending.reduce((view, { batch }) => viewAfter(view, batch), durable)
+  }
+
+  /** A snapshot was found damaged; a record that says so follows everything handed in so far. */
+  noteLostSnapshot(id: string): void {
+    this.#view = viewWithout(this.#view, id)
+  }
+
+  /** That record was refused. */
+  forgetLostSnapshot(): void {
+    this.#view = this.#viewAfter(this.#pending)
   }
 
   #settle(): void {

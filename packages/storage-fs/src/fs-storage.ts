@@ -37,7 +37,8 @@ import type { RecoveredLog, RecoveryReport } from './recovery.ts'
 import { makeDirectories, recoverLog } from './recovery.ts'
 import type { FaultyRange, ScrubFinding } from './scrubber.ts'
 import { Scrubber } from './scrubber.ts'
-import type { SnapshotFallback } from './snapshot-sweep.ts'
+import { LostSnapshots } from './lost-snapshots.ts'
+import type { DamagedSnapshot, SnapshotFallback } from './snapshot-sweep.ts'
 import { checkSnapshots, pruneSnapshots, setAside, sweepSnapshots } from './snapshot-sweep.ts'
 import { StorageMeters } from './storage-meters.ts'
 
@@ -53,6 +54,8 @@ export interface FsStorage extends HostStorage {
   readonly fallbacks: readonly SnapshotFallback[]
   /** Entries that exist and cannot be read, as far as is known by now. */
   readonly faults: readonly FaultyRange[]
+  /** Groups whose newest snapshot was found damaged since the start, and has not been replaced. */
+  readonly damagedSnapshots: readonly DamagedSnapshot[]
 }
 
 /** What a storage stands on: the system, unless a test puts something else there. */
@@ -91,6 +94,7 @@ class DirectoryStorage implements FsStorage {
   #meters: StorageMeters | undefined
   #ballast: Ballast | undefined
   #scrubber: Scrubber | undefined
+  #lostSnapshots: LostSnapshots | undefined
   #recovery: RecoveryReport | undefined
   #fallbacks: readonly SnapshotFallback[] = []
 
@@ -121,6 +125,10 @@ class DirectoryStorage implements FsStorage {
     return [...this.#images].flatMap(([group, { table, first, last }]) =>
       table.faults(first, last).map((range) => ({ group, ...range })),
     )
+  }
+
+  get damagedSnapshots(): readonly DamagedSnapshot[] {
+    return this.#lostSnapshots?.damaged ?? []
   }
 
   get spaceLow(): boolean {
@@ -238,14 +246,26 @@ class DirectoryStorage implements FsStorage {
     meters.measureSpace()
     await this.#recordFallbacks(journal)
     sweepSnapshots(fs, this.directory, journal.groups.byNumber)
+    const lostSnapshots = new LostSnapshots({
+      fs,
+      directory: this.directory,
+      logger: context.logger,
+      meters,
+      submit: (records, apply) => this.#submit(journal, records, apply),
+      logOf: (group) => this.#logs.get(group),
+    })
+    this.#lostSnapshots = lostSnapshots
     this.#scrubber = new Scrubber({
       fs,
       pipe,
       clock: context.clock,
       journal,
+      directory: this.directory,
+      store: this.#store,
       bytesPerSecond: this.#options.scrubBytesPerSecond,
       scrubbed: (bytes) => meters.scrubbed(bytes),
       found: (finding) => this.#onDamage(meters, finding),
+      snapshotFound: (image, meta, reason) => lostSnapshots.found(image, meta, reason),
     })
     meters.setFaulty(this.#faultyCount())
     this.#scrubber.start()
@@ -253,7 +273,7 @@ class DirectoryStorage implements FsStorage {
 
   #onDamage(meters: StorageMeters, finding: ScrubFinding): void {
     meters.setFaulty(this.#faultyCount())
-    meters.damaged({ ...finding, faults: this.faults })
+    meters.damaged({ ...finding, faults: this.faults }, 'the log is damaged')
   }
 
   #faultyCount(): number {
@@ -337,8 +357,10 @@ class DirectoryStorage implements FsStorage {
       release: (log) => {
         if (this.#logs.get(log.id) === log) this.#logs.delete(log.id)
       },
-      snapshotReplaced: ({ number, snapshot, previous }, finished) => {
+      snapshotReplaced: (image, finished) => {
+        const { number, snapshot, previous } = image
         pruneSnapshots(fs, this.directory, number, [snapshot?.id, previous?.id, ...finished])
+        this.#lostSnapshots?.replaced(image)
       },
     }
   }
@@ -365,6 +387,7 @@ class DirectoryStorage implements FsStorage {
         journal.groups.byNumber.delete(image.number)
         journal.forgetHardState(image.number)
         this.#images.delete(id)
+        this.#lostSnapshots?.replaced(image)
         journal.expectGarbage()
       })
       pruneSnapshots(this.#platform.fs, this.directory, image.number, [])
@@ -381,8 +404,9 @@ class DirectoryStorage implements FsStorage {
   async #close(signal: AbortSignal | undefined): Promise<void> {
     if (this.#status !== 'closed') this.#status = 'closing'
     await this.#opening?.catch(() => undefined)
+    const journal = this.#journal
     const abandon = (): void => {
-      if (signal !== undefined) this.#journal?.abandon(abortError(signal, 'the close'))
+      if (signal !== undefined) journal?.abandon(abortError(signal, 'the close'))
     }
     if (signal?.aborted === true) abandon()
     signal?.addEventListener('abort', abandon, { once: true })
@@ -402,6 +426,7 @@ class DirectoryStorage implements FsStorage {
       await this.#scrubber?.close()
       await this.#ballast?.close()
       await journal?.close()
+      await this.#lostSnapshots?.close()
     } finally {
       this.#meters?.close()
       this.#unlock?.()

@@ -20,6 +20,8 @@ export class GroupImage {
   hardState: Uint8Array | undefined
   hardStateAt = -1
   snapshot: SnapshotMeta | undefined
+  /** Whether that one is known to be damaged: it is then never kept in case the next proves bad. */
+  snapshotLost = false
   previous: SnapshotMeta | undefined
   /** The first index that callers see. */
   first: LogIndex = 1
@@ -49,13 +51,14 @@ export class GroupImage {
 
   /** All of it but the entries. */
   state(): GroupState {
-    const { identity, hardState, snapshot, previous, first, table } = this
+    const { identity, hardState, snapshot, snapshotLost, previous, first, table } = this
     if (identity === undefined) throw new Error('a group without identity has no state')
     const baseEpoch = this.epochs.at(table.first - 1)
     return {
       ...identity,
       hardState,
       snapshot,
+      snapshotLost,
       previous,
       first,
       retained: table.first,
@@ -69,6 +72,7 @@ export class GroupImage {
     this.identity = { id: state.id, algorithm: state.algorithm }
     this.setHardState(state.hardState, position)
     this.snapshot = state.snapshot
+    this.snapshotLost = state.snapshotLost
     this.previous = state.previous
     this.damaged.clear()
     this.stateAt = position
@@ -140,9 +144,16 @@ export class GroupImage {
 
   /** Replaces the snapshot; the one before is kept. */
   setSnapshot(meta: SnapshotMeta): void {
-    if (meta.id !== this.snapshot?.id) this.previous = this.snapshot
+    if (meta.id !== this.snapshot?.id && !this.snapshotLost) this.previous = this.snapshot
     this.snapshot = meta
+    this.snapshotLost = false
     this.damaged.delete('snapshot')
+  }
+
+  /** A snapshot is damaged: the one in force, or the one before. */
+  loseSnapshot(id: string): void {
+    if (id === this.snapshot?.id) this.snapshotLost = true
+    else if (id === this.previous?.id) this.previous = undefined
   }
 
   /** Removes every entry from `from` on. */
@@ -167,16 +178,20 @@ export class GroupImage {
     this.first = to + 1
   }
 
-  /** Goes back to the snapshot before, whose following entries are still there. */
+  /** Whether there is a snapshot before, whose following entries are still there. */
+  get canFallBack(): boolean {
+    const { previous, table } = this
+    return (
+      previous !== undefined && previous.index + 1 >= table.first && previous.index <= table.last
+    )
+  }
+
+  /** Goes back to the snapshot before. */
   fallBack(): boolean {
     const { previous } = this
-    if (
-      previous === undefined ||
-      previous.index + 1 < this.table.first ||
-      previous.index > this.table.last
-    )
-      return false
+    if (previous === undefined || !this.canFallBack) return false
     this.snapshot = previous
+    this.snapshotLost = false
     this.previous = undefined
     this.first = previous.index + 1
     return true

@@ -9,6 +9,8 @@ export interface GroupState {
   readonly algorithm: GroupAlgorithm
   readonly hardState: Uint8Array | undefined
   readonly snapshot: SnapshotMeta | undefined
+  /** Whether that one is known to be damaged. */
+  readonly snapshotLost: boolean
   /** The snapshot before, kept in case the newest proves bad. */
   readonly previous: SnapshotMeta | undefined
   /** The first index of the log as callers see it. */
@@ -23,15 +25,17 @@ export interface GroupState {
 const HARD_STATE = 1
 const SNAPSHOT = 2
 const PREVIOUS = 4
+const SNAPSHOT_LOST = 8
 
 /** The payload of a state record. */
 export function encodeGroupState(state: GroupState): Uint8Array {
   const writer = new ByteWriter()
-  const { hardState, snapshot, previous } = state
+  const { hardState, snapshot, snapshotLost, previous } = state
   writer.uint8(
     (hardState === undefined ? 0 : HARD_STATE) |
       (snapshot === undefined ? 0 : SNAPSHOT) |
-      (previous === undefined ? 0 : PREVIOUS),
+      (previous === undefined ? 0 : PREVIOUS) |
+      (snapshotLost ? SNAPSHOT_LOST : 0),
   )
   writer.text(state.id)
   writer.text(state.algorithm.name)
@@ -61,6 +65,21 @@ export function decodeLost(payload: Uint8Array): LogIndex {
   return last
 }
 
+/** The payload of a record of a lost snapshot: its id. */
+export function encodeLostSnapshot(id: string): Uint8Array {
+  const writer = new ByteWriter()
+  writer.text(id)
+  return writer.finish()
+}
+
+/** The id that a record of a lost snapshot names; `MALFORMED` where it names none. */
+export function decodeLostSnapshot(payload: Uint8Array): string {
+  const reader = new ByteReader(payload)
+  const id = reader.text()
+  reader.end()
+  return id
+}
+
 /** The state that a payload holds; `MALFORMED` where it holds none. */
 export function decodeGroupState(payload: Uint8Array): GroupState {
   const reader = new ByteReader(payload)
@@ -82,6 +101,7 @@ export function decodeGroupState(payload: Uint8Array): GroupState {
     algorithm,
     hardState,
     snapshot,
+    snapshotLost: (has & SNAPSHOT_LOST) !== 0,
     previous,
     first,
     retained,

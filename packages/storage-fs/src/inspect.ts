@@ -1,10 +1,11 @@
 // Looks at a directory without a storage on it: checks it, prints it, and as a last resort cuts
 // it. Everything but the cut only reads.
-import type { ClusterId, GroupId, NodeId } from '@quorate/core'
+import type { ClusterId, GroupId, NodeId, SnapshotMeta } from '@quorate/core'
 import { QuorateError, defined, isQuorateError } from '@quorate/core'
 import { payloadIsSound } from './frame.ts'
 import type { Fs } from './fs.ts'
 import { namesIn, writeAll } from './fs.ts'
+import type { GroupImage } from './group-image.ts'
 import { LOG_DIRECTORY, META_FILE, SEGMENT_HEADER_BYTES } from './layout.ts'
 import type { MetaSlot } from './meta-file.ts'
 import { encodeMetaSlot, readMeta } from './meta-file.ts'
@@ -167,7 +168,8 @@ function verifyGroups(
   groups: Groups,
   findings: Finding[],
 ): void {
-  for (const { identity, number, first, last, snapshot, table } of groups.byNumber.values()) {
+  for (const image of groups.byNumber.values()) {
+    const { identity, number, first, last, table } = image
     if (identity === undefined || table.missing().length > 0) {
       findings.push({
         kind: 'damage',
@@ -179,12 +181,23 @@ function verifyGroups(
       findings.push({ kind: 'damage', message, position: table.position(lost.first) })
     }
     const owner = store.segments[0]?.header.store
-    if (snapshot === undefined || owner === undefined) continue
-    const path = snapshotPath(directory, number, snapshot.id)
-    const wrong = checkSnapshot(fs, path, { store: owner, group: number }, snapshot)
-    if (wrong !== undefined)
-      findings.push({ kind: 'damage', message: `snapshot ${path}: ${wrong}` })
+    for (const meta of [image.snapshot, image.previous]) {
+      if (meta === undefined || owner === undefined) continue
+      const path = snapshotPath(directory, number, meta.id)
+      const wrong = checkSnapshot(fs, path, { store: owner, group: number }, meta)
+      if (wrong === undefined) continue
+      const message = `snapshot ${path}: ${wrong}${wayOut(image, meta)}`
+      findings.push({ kind: 'damage', message })
+    }
   }
+}
+
+/** What a start makes of a damaged snapshot. */
+function wayOut(image: GroupImage, { id }: SnapshotMeta): string {
+  if (id !== image.snapshot?.id) return '; it is kept in case the newest proves bad'
+  return image.canFallBack
+    ? '; the one before is used if it is sound'
+    : '; there is none to use instead: rebuild this host from its peers'
 }
 
 function describe(groups: Groups): readonly VerifiedGroup[] {
@@ -203,7 +216,7 @@ export interface DumpedRecord {
   readonly segment: number
   /** The number of its frame. */
   readonly lsn: number
-  /** `state`, `drop`, `entry`, `hard-state`, `truncate`, `snapshot`, `compact`, `copy`, `lost`, or a number. */
+  /** `state`, `drop`, `entry`, `hard-state`, `truncate`, `snapshot`, `compact`, `copy`, `lost`, `snapshot-lost`, or a number. */
   readonly type: string
   /** The number of its group. */
   readonly group: number
@@ -228,6 +241,7 @@ const TYPES = [
   'compact',
   'copy',
   'lost',
+  'snapshot-lost',
 ]
 
 /** Tells every valid record of a store that nobody uses, in the order of the log. */

@@ -45,6 +45,8 @@ export const TYPE_COPY = 8
 
 /** Entries up to an index exist and are lost. */
 export const TYPE_LOST = 9
+/** A snapshot, in force or kept, is damaged: the one before stands in for it. */
+export const TYPE_SNAPSHOT_LOST = 10
 
 /** A record that a reader may skip when it does not know the type. */
 export const RECORD_OPTIONAL = 1

@@ -24,8 +24,8 @@ export interface FsStorageOptions {
    */
   readonly ballastBytes?: number | undefined
   /**
-   * How many bytes of finished segments are read again each second, to find what the disk has lost
-   * while other hosts still have it; 0 for none. Default 262,144 (256 KiB).
+   * How many bytes of finished segments and snapshots are read again each second, to find what the
+   * disk has lost while other hosts still have it; 0 for none. Default 262,144 (256 KiB).
    */
   readonly scrubBytesPerSecond?: number | undefined
   /**

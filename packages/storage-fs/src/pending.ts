@@ -21,6 +21,8 @@ export interface LogView {
   readonly retained: LogIndex
   readonly last: LogIndex
   readonly snapshot: SnapshotMeta | undefined
+  /** Whether that one is known to be damaged. */
+  readonly snapshotLost: boolean
   readonly previous: SnapshotMeta | undefined
 }
 
@@ -30,19 +32,20 @@ export const EMPTY_VIEW: LogView = {
   retained: 1,
   last: 0,
   snapshot: undefined,
+  snapshotLost: false,
   previous: undefined,
 }
 
 /** What is durable, as a view. */
 export function viewOf(image: GroupImage): LogView {
-  const { first, table, last, snapshot, previous } = image
-  return { first, retained: table.first, last, snapshot, previous }
+  const { first, table, last, snapshot, snapshotLost, previous } = image
+  return { first, retained: table.first, last, snapshot, snapshotLost, previous }
 }
 
 /** The view after a batch. Throws where the batch breaks the caller's side of the contract. */
 export function viewAfter(view: LogView, batch: WriteBatch): LogView {
   const { truncateFrom, snapshot: named, compactTo, append } = batch
-  let { first, retained, last, snapshot, previous } = view
+  let { first, retained, last, snapshot, snapshotLost, previous } = view
   if (truncateFrom !== undefined) {
     assert(truncateFrom >= first, 'truncates only what the log still holds')
     last = Math.min(last, truncateFrom - 1)
@@ -52,8 +55,9 @@ export function viewAfter(view: LogView, batch: WriteBatch): LogView {
       named.index >= (snapshot?.index ?? 0),
       'a snapshot is not older than the one it replaces',
     )
-    if (named.id !== snapshot?.id) previous = snapshot
+    if (named.id !== snapshot?.id && !snapshotLost) previous = snapshot
     snapshot = named
+    snapshotLost = false
   }
   if (compactTo !== undefined && compactTo >= first) {
     const covered = snapshot?.index ?? 0
@@ -69,7 +73,13 @@ export function viewAfter(view: LogView, batch: WriteBatch): LogView {
     if (index !== last + 1 + at)
       assert(false, () => `entry ${index} follows ${last + at} without a gap`)
   }
-  return { first, retained, last: last + append.length, snapshot, previous }
+  return { first, retained, last: last + append.length, snapshot, snapshotLost, previous }
+}
+
+/** The view after a snapshot was found damaged. */
+export function viewWithout(view: LogView, id: string): LogView {
+  if (id === view.snapshot?.id) return { ...view, snapshotLost: true }
+  return id === view.previous?.id ? { ...view, previous: undefined } : view
 }
 
 /** Entries after the snapshot before are kept, so that a start can fall back to it. */

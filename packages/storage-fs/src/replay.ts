@@ -5,7 +5,7 @@ import type { RecordView } from './frame.ts'
 import { payloadIsSound, payloadOf } from './frame.ts'
 import { GroupImage } from './group-image.ts'
 import type { DamagedPart } from './group-image.ts'
-import { decodeGroupState, decodeLost } from './group-state.ts'
+import { decodeGroupState, decodeLost, decodeLostSnapshot } from './group-state.ts'
 import {
   RECORD_OPTIONAL,
   TYPE_COMPACT,
@@ -15,6 +15,7 @@ import {
   TYPE_HARD_STATE,
   TYPE_LOST,
   TYPE_SNAPSHOT,
+  TYPE_SNAPSHOT_LOST,
   TYPE_STATE,
   TYPE_TRUNCATE,
 } from './layout.ts'
@@ -90,6 +91,10 @@ export function applyRecord(
     case TYPE_SNAPSHOT:
       return image.setSnapshot(
         parsed(position, () => decode(snapshotMetaCodec, payloadOf(bytes, record))),
+      )
+    case TYPE_SNAPSHOT_LOST:
+      return image.loseSnapshot(
+        parsed(position, () => decodeLostSnapshot(payloadOf(bytes, record))),
       )
     case TYPE_LOST: {
       const last = parsed(position, () => decodeLost(payloadOf(bytes, record)))

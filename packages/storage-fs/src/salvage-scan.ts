@@ -5,7 +5,7 @@ import { QuorateError, decode, isQuorateError, snapshotMetaCodec } from '@quorat
 import type { RecordView } from './frame.ts'
 import { isZero, payloadIsSound, payloadOf, readFrameHeader, readRecords } from './frame.ts'
 import type { GroupImage } from './group-image.ts'
-import { decodeGroupState } from './group-state.ts'
+import { decodeGroupState, decodeLost, decodeLostSnapshot } from './group-state.ts'
 import {
   ALIGNMENT,
   FRAME_HEADER_BYTES,
@@ -17,11 +17,11 @@ import {
   TYPE_HARD_STATE,
   TYPE_LOST,
   TYPE_SNAPSHOT,
+  TYPE_SNAPSHOT_LOST,
   TYPE_STATE,
   TYPE_TRUNCATE,
 } from './layout.ts'
 import type { MetaSlot } from './meta-file.ts'
-import { decodeLost } from './group-state.ts'
 import { Groups } from './replay.ts'
 import type { Segment, SegmentBytes } from './segment.ts'
 import { positionAt, segmentReader } from './segment.ts'
@@ -171,6 +171,8 @@ export class SalvageScan {
     else if (type === TYPE_COMPACT) image.compact(index, epoch)
     else if (type === TYPE_LOST)
       image.lose(index, parsed(() => decodeLost(payload)) ?? index, epoch, position)
+    else if (type === TYPE_SNAPSHOT_LOST)
+      image.loseSnapshot(parsed(() => decodeLostSnapshot(payload)) ?? '')
     else if (type === TYPE_SNAPSHOT) {
       const meta = parsed(() => decode(snapshotMetaCodec, payload))
       if (meta === undefined) this.#loseRecord(record, position)

@@ -1,20 +1,19 @@
-// Reads finished segments again, slowly: what a disk has lost is then noticed while other hosts
-// still have it. The reading is done by the thread for slow work, so it delays no write.
-import type { Clock, GroupId, IndexRange, Timer } from '@quorate/core'
-import { readEntries } from './entry-reader.ts'
-import { payloadIsSound, readFrameHeader, readRecords, segmentSeed } from './frame.ts'
-import type { Fs, FsFile } from './fs.ts'
+// Reads finished segments and snapshots again, slowly: what a disk has lost is then noticed while
+// other hosts still have it. The reading is done by the thread for slow work, so it delays no write.
+import type { Clock, GroupId, IndexRange, SnapshotMeta, Timer } from '@quorate/core'
+import { isQuorateError } from '@quorate/core'
+import type { Fs } from './fs.ts'
+import { systemCode } from './fs.ts'
 import type { GroupImage } from './group-image.ts'
 import type { Journal } from './journal.ts'
-import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES } from './layout.ts'
+import { SEGMENT_HEADER_BYTES } from './layout.ts'
 import type { LogPipe } from './log-pipe.ts'
+import type { Scrub } from './scrub-segment.ts'
+import { READ_BYTES, SegmentScrub } from './scrub-segment.ts'
+import { SnapshotScrub } from './scrub-snapshot.ts'
 import type { Segment } from './segment.ts'
 import { positionAt } from './segment.ts'
-import { decodeSegmentHeader } from './segment-header.ts'
-
-const READ_BYTES = 262_144
-/** So many entries are looked at in one turn, so that other work gets its turns. */
-const ENTRIES_PER_TURN = 64
+import { openSnapshot, snapshotPath } from './snapshot-file.ts'
 
 /** Entries that exist and cannot be read. */
 export interface FaultyRange extends IndexRange {
@@ -36,30 +35,33 @@ export interface ScrubberContext {
   readonly pipe: LogPipe
   readonly clock: Clock
   readonly journal: Journal
+  readonly directory: string
+  readonly store: Uint8Array
   readonly bytesPerSecond: number
   /** So many bytes were read. */
   readonly scrubbed: (bytes: number) => void
   /** Damage was found, and the entries that it hit are marked. Told once for each place. */
   readonly found: (finding: ScrubFinding) => void
+  /** A group's snapshot, in force or kept, is damaged. Told in each round, as long as it is there. */
+  readonly snapshotFound: (image: GroupImage, meta: SnapshotMeta, reason: string) => void
 }
 
-interface Reading {
-  readonly segment: Segment
-  readonly seed: number
-  readonly end: number
-  /** Its own descriptor: the segment may be removed while it is read. */
-  readonly file: FsFile
-  offset: number
+/** A snapshot that a group can start from. */
+interface KeptSnapshot {
+  readonly image: GroupImage
+  readonly meta: SnapshotMeta
 }
 
-/** Goes through the log again and again. */
+/** Goes through the log and the snapshots again and again. */
 export class Scrubber {
   readonly #context: ScrubberContext
   readonly #told = new Set<number>()
-  #buffer: Uint8Array = new Uint8Array(new SharedArrayBuffer(READ_BYTES))
-  #reading: Reading | undefined
+  /** What is being read. */
+  #scrub: Scrub | undefined
   /** The number of the segment that was read last. */
-  #last = 0
+  #lastSegment = 0
+  /** The snapshots that are left in this round. */
+  #snapshots: Iterator<KeptSnapshot, undefined> | undefined
   #timer: Timer | undefined
   #work: Promise<void> = Promise.resolve()
   #closed = false
@@ -84,98 +86,81 @@ export class Scrubber {
 
   /** Reads and checks the next stretch. Returns its size. */
   async #step(): Promise<number> {
-    const reading = (this.#reading ??= this.#next())
-    if (reading === undefined) return READ_BYTES
-    const bytes = Math.min(this.#buffer.length, reading.end - reading.offset)
-    const into = this.#buffer.subarray(0, bytes)
-    const { file, offset } = reading
-    try {
-      await this.#context.pipe.background([{ op: 'read', file, into, position: offset }])
-    } catch {
-      // What cannot be read is damaged, wherever in the stretch that is.
-      into.fill(0)
-    }
+    const scrub = (this.#scrub ??= this.#next())
+    if (scrub === undefined) return READ_BYTES
+    const { bytes, done } = await scrub.step()
     if (this.#closed) return bytes
     this.#context.scrubbed(bytes)
-    await this.#check(reading, into)
+    if (done) this.#finish(scrub)
     return bytes
   }
 
-  /** The next finished segment, the oldest after the newest. */
-  #next(): Reading | undefined {
-    const finished = this.#context.journal.segments.filter(({ end }) => end !== undefined)
-    const segment = finished.find(({ header }) => header.seq > this.#last) ?? finished[0]
-    if (segment?.end === undefined) return undefined
-    const { seq, store } = segment.header
-    this.#last = seq
-    this.#buffer = new Uint8Array(new SharedArrayBuffer(READ_BYTES))
+  /** The next finished segment; after the newest the snapshots, and then the oldest segment again. */
+  #next(): Scrub | undefined {
+    if (this.#snapshots === undefined) {
+      const segment = this.#context.journal.segments.find(
+        ({ header, end }) => end !== undefined && header.seq > this.#lastSegment,
+      )
+      if (segment !== undefined) return this.#openSegment(segment)
+      this.#snapshots = this.#eachSnapshot()
+    }
+    const { value: next } = this.#snapshots.next()
+    if (next !== undefined) return this.#openSnapshot(next)
+    this.#snapshots = undefined
+    this.#lastSegment = 0
+    return undefined
+  }
+
+  #openSegment(segment: Segment): Scrub | undefined {
+    this.#lastSegment = segment.header.seq
+    const { fs, pipe, clock, journal } = this.#context
     try {
-      const file = this.#context.fs.open(segment.path, 'r')
-      return { segment, seed: segmentSeed(store, seq), end: segment.end, file, offset: 0 }
-    } catch {
-      this.#report(segment, 0)
+      const file = fs.open(segment.path, 'r')
+      const found = (where: Segment, offset: number): void => this.#report(where, offset)
+      const stopped = (): boolean => this.#closed
+      const context = { pipe, clock, journal, stopped, found }
+      return new SegmentScrub(context, segment, segment.end ?? 0, file)
+    } catch (error) {
+      if (isDamage(error)) this.#report(segment, 0)
       return undefined
     }
   }
 
-  async #check(reading: Reading, bytes: Uint8Array): Promise<void> {
-    const good = this.#goodBytes(reading, bytes)
-    reading.offset += good
-    if (reading.offset >= reading.end) return this.#finish(reading)
-    if (good > 0) return
-    const frame = this.#frameBytes(reading, bytes)
-    const left = reading.end - reading.offset
-    if (frame !== undefined && frame > bytes.length && frame <= left) {
-      this.#buffer = new Uint8Array(new SharedArrayBuffer(frame))
-      return
+  /** Of each group the one that is kept first: whether it can stand in for the other is known then. */
+  *#eachSnapshot(): Generator<KeptSnapshot, undefined> {
+    for (const image of this.#context.journal.groups.byNumber.values()) {
+      if (image.previous !== undefined) yield { image, meta: image.previous }
+      if (image.snapshot !== undefined && !image.snapshotLost) yield { image, meta: image.snapshot }
     }
-    const { segment, offset } = reading
-    this.#finish(reading)
-    for (const image of this.#context.journal.groups.byNumber.values())
-      await this.#examine(image, segment, offset)
-    this.#report(segment, offset)
   }
 
-  #frameBytes({ seed, offset }: Reading, bytes: Uint8Array): number | undefined {
-    const view = new DataView(bytes.buffer)
-    return readFrameHeader(view, bytes, 0, bytes.length, seed, offset)?.bytes
+  #openSnapshot({ image, meta }: KeptSnapshot): Scrub | undefined {
+    const { fs, pipe, directory, store } = this.#context
+    const { number } = image
+    const found = (reason: string): void => this.#reportSnapshot(image, meta, reason)
+    if (!this.#isThere(image, meta)) return undefined
+    try {
+      const owner = { store, group: number }
+      const open = openSnapshot(fs, snapshotPath(directory, number, meta.id), owner)
+      return new SnapshotScrub({ pipe, owner, expected: meta, found }, open)
+    } catch (error) {
+      if (isDamage(error)) found(error instanceof Error ? error.message : String(error))
+      return undefined
+    }
   }
 
-  /** How many bytes from the start on are whole frames without a fault. */
-  #goodBytes({ seed, offset }: Reading, bytes: Uint8Array): number {
-    const view = new DataView(bytes.buffer)
-    let at = 0
-    if (offset === 0) {
-      if (decodeSegmentHeader(bytes.slice(0, SEGMENT_HEADER_BYTES)) === undefined) return 0
-      at = SEGMENT_HEADER_BYTES
-    }
-    while (at + FRAME_HEADER_BYTES <= bytes.length) {
-      const header = readFrameHeader(view, bytes, at, bytes.length, seed, offset + at)
-      const records =
-        header && readRecords(view, bytes, at, bytes.length, seed, offset + at, header)
-      if (header === undefined || records === undefined) break
-      if (!records.every((record) => payloadIsSound(bytes, record))) break
-      at += header.bytes
-    }
-    return at
+  /** Whether a group still has a snapshot: what was replaced since is nobody's damage. */
+  #isThere(image: GroupImage, { id }: SnapshotMeta): boolean {
+    const { groups } = this.#context.journal
+    return (
+      groups.byNumber.get(image.number) === image &&
+      (image.snapshot?.id === id || image.previous?.id === id)
+    )
   }
 
-  /** Reads a group's entries from an offset of the segment on one by one; those that cannot be are marked. */
-  async #examine(image: GroupImage, segment: Segment, offset: number): Promise<void> {
-    const { table } = image
-    const { clock, journal } = this.#context
-    const start = positionAt(segment.header, Math.max(offset, SEGMENT_HEADER_BYTES))
-    const stop = positionAt(segment.header, segment.end ?? 0)
-    let looked = 0
-    for (let index = table.first; index <= table.last && !this.#closed; index++) {
-      const position = table.position(index)
-      if (position < start || position >= stop) continue
-      readEntries((at) => journal.locate(at), image, index, index, 0)
-      if (++looked % ENTRIES_PER_TURN === 0)
-        await new Promise<void>((resolve) => clock.defer(resolve))
-      // Compaction may have gone on meanwhile.
-      index = Math.max(index, table.first - 1)
-    }
+  #reportSnapshot(image: GroupImage, meta: SnapshotMeta, reason: string): void {
+    if (this.#closed || !this.#isThere(image, meta)) return
+    this.#context.snapshotFound(image, meta, reason)
   }
 
   #report(segment: Segment, offset: number): void {
@@ -186,9 +171,9 @@ export class Scrubber {
     this.#context.found({ position, segment: segment.header.seq })
   }
 
-  #finish({ file }: Reading): void {
-    file.close()
-    this.#reading = undefined
+  #finish(scrub: Scrub): void {
+    scrub.close()
+    this.#scrub = undefined
   }
 
   /** Ends, once the read under way has. */
@@ -196,6 +181,11 @@ export class Scrubber {
     this.#closed = true
     this.#timer?.cancel()
     await this.#work
-    if (this.#reading !== undefined) this.#finish(this.#reading)
+    if (this.#scrub !== undefined) this.#finish(this.#scrub)
   }
+}
+
+/** Whether it is the disk that has lost something, rather than the system that cannot look now. */
+function isDamage(error: unknown): boolean {
+  return isQuorateError(error, 'STORAGE_CORRUPT') || ['ENOENT', 'EIO'].includes(systemCode(error))
 }

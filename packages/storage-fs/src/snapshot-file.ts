@@ -115,8 +115,38 @@ function readChunk(file: FsFile, owner: SnapshotFileOwner, at: number): Uint8Arr
   if (length === 0 || length > CHUNK_BYTES) return undefined
   const chunk = new Uint8Array(length)
   if (readFully(file, chunk, chunkOffset(at) + CHUNK_HEADER_BYTES) < length) return undefined
-  const crc = crc32c(chunk, crc32c(header, chunkSeed(owner.store, owner.group, at), 0, 4))
-  return crc === view.getUint32(4, true) ? chunk : undefined
+  return isSound(header, chunk, owner, at) ? chunk : undefined
+}
+
+function isSound(
+  header: Uint8Array,
+  chunk: Uint8Array,
+  { store, group }: SnapshotFileOwner,
+  at: number,
+): boolean {
+  const crc = crc32c(chunk, crc32c(header, chunkSeed(store, group, at), 0, 4))
+  return crc === new DataView(header.buffer, header.byteOffset).getUint32(4, true)
+}
+
+/** Where chunk number `at` of a snapshot lies in its file, header and all; 0 bytes after the last. */
+export function chunkExtent(
+  { sizeBytes }: SnapshotMeta,
+  at: number,
+): { readonly position: number; readonly bytes: number } {
+  const bytes = Math.min(CHUNK_BYTES, sizeBytes - at * CHUNK_BYTES)
+  return { position: chunkOffset(at), bytes: bytes > 0 ? CHUNK_HEADER_BYTES + bytes : 0 }
+}
+
+/** The chunk in what was read of its extent; `undefined` where it is damaged. */
+export function chunkIn(
+  extent: Uint8Array,
+  owner: SnapshotFileOwner,
+  at: number,
+): Uint8Array | undefined {
+  const header = extent.slice(0, CHUNK_HEADER_BYTES)
+  const chunk = extent.subarray(CHUNK_HEADER_BYTES)
+  const length = new DataView(header.buffer).getUint32(0, true)
+  return length === chunk.length && isSound(header, chunk, owner, at) ? chunk : undefined
 }
 
 /** Writes the footer after `chunks` chunks, the last of which may be short. */
@@ -162,6 +192,8 @@ function readFooter(file: FsFile): SnapshotMeta | undefined {
 /** A snapshot's file, open to be read. */
 export interface OpenSnapshot {
   readonly meta: SnapshotMeta
+  /** For who reads it by other means. */
+  readonly file: FsFile
   /** The bytes from chunk number `at` on: one chunk, checked. */
   chunk(at: number): Uint8Array
   close(): void
@@ -175,6 +207,7 @@ export function openSnapshot(fs: Fs, path: string, owner: SnapshotFileOwner): Op
     if (meta === undefined) throw corrupt(path, 'its header or its footer is damaged')
     return {
       meta,
+      file,
       chunk(at) {
         const chunk = readChunk(file, owner, at)
         const expected = Math.min(CHUNK_BYTES, meta.sizeBytes - at * CHUNK_BYTES)

@@ -20,6 +20,21 @@ export interface SnapshotFallback {
   readonly reason: string
 }
 
+/** A snapshot that was found damaged while its group was in use. */
+export interface DamagedSnapshot {
+  /** The group. */
+  readonly group: GroupId
+  /** The id of the damaged one. */
+  readonly damaged: string
+  /**
+   * The id of the one that the group would start from; `undefined` where it could not start, until
+   * another snapshot has taken the place of the damaged one.
+   */
+  readonly used: string | undefined
+  /** What is wrong with it. */
+  readonly reason: string
+}
+
 /**
  * Checks every group's snapshot, and puts the one before in force where it is damaged. The
  * damaged file is renamed, so that a person can look at it.

@@ -21,6 +21,7 @@ export class StorageMeters {
   readonly #scrubbed: Counter
   readonly #damage: Counter
   readonly #faulty: Gauge
+  readonly #faultySnapshots: Gauge
   readonly #measured: (freeBytes: number) => void
   #timer: Timer | undefined
   #closed = false
@@ -57,15 +58,19 @@ export class StorageMeters {
     )
     this.#scrubbed = metrics.counter(
       'quorate_storage_scrubbed_bytes_total',
-      'Bytes of finished segments that were read again',
+      'Bytes of finished segments and snapshots that were read again',
     )
     this.#damage = metrics.counter(
       'quorate_storage_damage_total',
-      'Places at which the log was found damaged while it was in use',
+      'Places at which the log or a snapshot was found damaged while it was in use',
     )
     this.#faulty = metrics.gauge(
       'quorate_storage_faulty_entries',
       'Entries that exist and cannot be read',
+    )
+    this.#faultySnapshots = metrics.gauge(
+      'quorate_storage_faulty_snapshots',
+      'Groups whose newest snapshot was found damaged while it was in use',
     )
   }
 
@@ -93,15 +98,20 @@ export class StorageMeters {
     this.#scrubbed.add(bytes)
   }
 
-  /** Damage was found at a place of the log. */
-  damaged(fields: LogFields): void {
+  /** Damage was found. */
+  damaged(fields: LogFields, message: string): void {
     this.#damage.add()
-    this.#context.logger.error(fields, 'the log is damaged')
+    this.#context.logger.error(fields, message)
   }
 
   /** So many entries exist and cannot be read. */
   setFaulty(entries: number): void {
     this.#faulty.set(entries)
+  }
+
+  /** So many groups could not start from their newest snapshot. */
+  setFaultySnapshots(groups: number): void {
+    this.#faultySnapshots.set(groups)
   }
 
   /** Whether the disk had room for another segment when one was wanted. */

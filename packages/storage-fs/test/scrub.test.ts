@@ -1,12 +1,13 @@
 // Finished segments are read again, at the rate that was asked for; what the disk has lost is told as
 // faulty, once, while everything else goes on.
 import { createRandom } from '@quorate/core'
-import type { Clock, Entry } from '@quorate/core'
+import type { Entry } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
 import type { FsStorageOptions } from '../src/options.ts'
 import { contextWith, storageOver } from './fs/crash-run.ts'
 import type { Call } from './fs/memory-fs.ts'
 import { MemoryFs } from './fs/memory-fs.ts'
+import { SteppedClock } from './fs/stepped-clock.ts'
 import { Watch } from './fs/watch.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
@@ -18,39 +19,6 @@ const entry = (index: number): Entry => ({
   kind: 'command',
   payload: new Uint8Array(PAYLOAD).fill(index),
 })
-
-/** A clock that is set forward by the test. */
-class SteppedClock implements Clock {
-  #now = 0
-  #timers: { at: number; callback: () => void }[] = []
-  now = (): number => this.#now
-  wallNow = (): number => this.#now
-  defer = (callback: () => void): void => queueMicrotask(callback)
-
-  setTimer(delayMs: number, callback: () => void): { cancel(): void } {
-    const timer = { at: this.#now + delayMs, callback }
-    this.#timers.push(timer)
-    return { cancel: () => void (this.#timers = this.#timers.filter((one) => one !== timer)) }
-  }
-
-  /** Lets time pass, and everything happen that is due. */
-  async pass(ms: number): Promise<void> {
-    const until = this.#now + ms
-    for (;;) {
-      const next = this.#timers.sort((a, b) => a.at - b.at)[0]
-      if (next === undefined || next.at > until) break
-      this.#timers.shift()
-      this.#now = next.at
-      next.callback()
-      for (let turn = 0; turn < 300; turn++) await Promise.resolve()
-    }
-    this.#now = until
-  }
-
-  get pending(): number {
-    return this.#timers.length
-  }
-}
 
 async function filled(options: FsStorageOptions = {}) {
   const fs = new MemoryFs()
@@ -171,6 +139,7 @@ describe('the metrics', () => {
       ['quorate_storage_ballast_bytes', 'gauge'],
       ['quorate_storage_damage_total', 'counter'],
       ['quorate_storage_faulty_entries', 'gauge'],
+      ['quorate_storage_faulty_snapshots', 'gauge'],
       ['quorate_storage_free_bytes', 'gauge'],
       ['quorate_storage_scrubbed_bytes_total', 'counter'],
       ['quorate_storage_sync_seconds', 'histogram'],
