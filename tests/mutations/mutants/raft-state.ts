@@ -154,6 +154,20 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    id: 'raft-state-founder-not-told',
+    file: `${src}/vouching.ts`,
+    find: 'if (r.transfer !== undefined || !r.peers.some((p) => p.blank)) return',
+    replace:
+      'if (r.transfer !== undefined || !r.peers.some((p) => p.blank && p.vouchIndex > r.log.lastIndex)) return',
+    breaks: 'A founder that lost its disk is told who the members are.',
+    killedBy: [
+      {
+        file: `${tests}/returning.test.ts`,
+        name: 'a founder with nothing is told who the members are, however much is written meanwhile',
+      },
+    ],
+  },
+  {
     id: 'raft-state-older-snapshot-replaces',
     file: `${src}/snapshot.ts`,
     find: 'if (epoch === undefined || index > r.applied || index <= newest || refilling(r)) {',
