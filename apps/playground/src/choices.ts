@@ -7,6 +7,7 @@ import type { SimulateOptions } from '@quorate/sim'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
 import { fsStorage } from '@quorate/storage-fs'
+import { fsStorageOn } from '@quorate/storage-fs/platform'
 import { memoryStorage } from '@quorate/storage-memory'
 
 /** The algorithms that `--consensus` knows. */
@@ -45,10 +46,38 @@ export const simulatedConsensus: Readonly<Record<string, Simulated>> = {
   paxos: { consensus: simulatedPaxos, promises: { leaderPerEpoch: false, epochsAgree: false } },
 }
 
-/** The storages that `--storage` knows; each is given the host's directory. */
-export const storageChoices: Readonly<Record<string, (directory: string) => HostStorage>> = {
-  fs: (directory) => fsStorage(directory),
+/** What a storage is made from. */
+export interface StorageChoice {
+  /** The host's directory. */
+  readonly directory: string
+  /** What becomes of entries that the disk has lost: refuse to start, or get them from other hosts. */
+  readonly onDamage: 'halt' | 'repair'
+}
+
+/** The storages that `--storage` knows. */
+export const storageChoices: Readonly<Record<string, (choice: StorageChoice) => HostStorage>> = {
+  fs: ({ directory, onDamage }) => fsStorage(directory, { onDamage }),
   memory: () => memoryStorage(),
+}
+
+/** The log on disk in a simulation: small segments, and settings drawn anew at each start. */
+const simulatedFiles: SimulateOptions['storage'] = ({ fs, pace, random }) => {
+  const newStore = (): Uint8Array => Uint8Array.from({ length: 16 }, () => random.below(256))
+  const options = {
+    segmentBytes: 16_384 + 4_096 * random.below(13),
+    ringBytes: 1_048_576,
+    lowWaterBytes: 0,
+    ballastBytes: random.below(2) * 16_384,
+    scrubBytesPerSecond: random.below(2) * 65_536,
+    markerIdleMs: random.below(100),
+  }
+  return fsStorageOn({ fs, pace, newStore }, '/data', options)
+}
+
+/** The storages that `sim` knows: a log of the simulator's own, or the one on disk on simulated files. */
+export const simulatedStorage: Readonly<Record<string, Pick<SimulateOptions, 'storage'>>> = {
+  memory: {},
+  fs: { storage: simulatedFiles },
 }
 
 /** How keys are placed on hosts. */

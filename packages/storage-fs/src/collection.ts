@@ -50,7 +50,8 @@ export function planCollection(
     total += image.entryBytes + (table.last - table.first + 1) * ENTRY_OVERHEAD_BYTES
     const entries = table.before(limit)
     for (const index of entries) live += table.size(index) + ENTRY_OVERHEAD_BYTES
-    if (image.stateAt < limit || entries.length > 0) moves.push({ image, entries })
+    const told = Math.min(image.stateAt, image.baseAt)
+    if (told < limit || entries.length > 0) moves.push({ image, entries })
   }
   const used = limit - oldest.header.start
   const all = end - oldest.header.start
@@ -94,7 +95,7 @@ export function applyMove(groups: Groups, records: readonly RecordDraft[], posit
   let at = position + FRAME_HEADER_BYTES
   for (const { type, group, index, epoch, kind, payload } of records) {
     const image = groups.at(group)
-    if (type === TYPE_STATE) image.stateAt = at
+    if (type === TYPE_STATE) image.stateAt = image.baseAt = at
     else image.place(index, epoch, kind, payload.length, at)
     at += RECORD_HEADER_BYTES + aligned(payload.length)
   }

@@ -52,6 +52,8 @@ export interface FsLogHome {
   /** A group has become durable for the first time. */
   readonly known: (image: GroupImage) => void
   readonly release: (log: FsLog) => void
+  /** The last entry of a group that could not be read has been replaced, or is needed no more. */
+  readonly mended: (image: GroupImage) => void
   /** A batch made another snapshot the group's. */
   readonly snapshotReplaced: (image: GroupImage, finished: readonly string[]) => void
 }
@@ -260,6 +262,7 @@ export class FsLog implements LogStorage {
   #apply(pending: Pending, position: number, records: readonly RecordDraft[]): void {
     assert(this.#pending.shift() === pending, 'writes become durable in order')
     const image = this.#numbered()
+    const wasFaulty = image.table.faultyCount > 0
     let at = position + FRAME_HEADER_BYTES
     for (const record of records) {
       this.#applyRecord(image, pending.batch, record, at)
@@ -267,6 +270,7 @@ export class FsLog implements LogStorage {
     }
     if (pending.batch.snapshot !== undefined) this.#replaced(image, pending.batch.snapshot)
     if (pending.batch.compactTo !== undefined) this.#home.journal.expectGarbage()
+    if (wasFaulty && image.table.faultyCount === 0) this.#home.mended(image)
     this.#settle()
   }
 

@@ -6,6 +6,7 @@ import type {
   GroupId,
   HostStorage,
   Lifecycle,
+  Logger,
   StorageContext,
   StorageIdentity,
   StorageSupports,
@@ -19,6 +20,7 @@ import {
   compareIds,
   defined,
   isQuorateError,
+  silentLogger,
 } from '@quorate/core'
 import { Ballast } from './ballast.ts'
 import type { FsLogHome } from './fs-log.ts'
@@ -41,6 +43,9 @@ import { LostSnapshots } from './lost-snapshots.ts'
 import type { DamagedSnapshot, SnapshotFallback } from './snapshot-sweep.ts'
 import { checkSnapshots, pruneSnapshots, setAside, sweepSnapshots } from './snapshot-sweep.ts'
 import { StorageMeters } from './storage-meters.ts'
+
+/** So many ranges of damaged entries stand in one line of the log. */
+const FAULTS_TOLD = 16
 
 /** Storage of one host in a directory. */
 export interface FsStorage extends HostStorage {
@@ -95,6 +100,7 @@ class DirectoryStorage implements FsStorage {
   #ballast: Ballast | undefined
   #scrubber: Scrubber | undefined
   #lostSnapshots: LostSnapshots | undefined
+  #logger: Logger = silentLogger
   #recovery: RecoveryReport | undefined
   #fallbacks: readonly SnapshotFallback[] = []
 
@@ -147,6 +153,7 @@ class DirectoryStorage implements FsStorage {
     checkId(context.cluster, 'a cluster id')
     checkId(context.host, 'a host id')
     const { fs } = this.#platform
+    this.#logger = context.logger
     try {
       makeDirectories(fs, this.directory)
       this.#unlock = await fs.lock(`${this.directory}/${LOCK_FILE}`)
@@ -267,13 +274,32 @@ class DirectoryStorage implements FsStorage {
       found: (finding) => this.#onDamage(meters, finding),
       snapshotFound: (image, meta, reason) => lostSnapshots.found(image, meta, reason),
     })
-    meters.setFaulty(this.#faultyCount())
+    this.#tellFaults(context.logger, meters)
     this.#scrubber.start()
   }
 
+  /** What cannot be read is told at once, by whoever opens the storage so that peers repair it. */
+  #tellFaults(logger: Logger, meters: StorageMeters): void {
+    const entries = this.#faultyCount()
+    meters.setFaulty(entries)
+    if (entries === 0) return
+    const fields = { entries, faults: this.faults.slice(0, FAULTS_TOLD) }
+    logger.error(
+      fields,
+      'entries are damaged: their groups get them from other hosts, and elect nobody by what is left',
+    )
+  }
+
   #onDamage(meters: StorageMeters, finding: ScrubFinding): void {
-    meters.setFaulty(this.#faultyCount())
-    meters.damaged({ ...finding, faults: this.faults }, 'the log is damaged')
+    const entries = this.#faultyCount()
+    meters.setFaulty(entries)
+    const faults = this.faults.slice(0, FAULTS_TOLD)
+    meters.damaged({ ...finding, entries, faults }, 'the log is damaged')
+  }
+
+  #onMended({ identity }: GroupImage): void {
+    this.#meters?.setFaulty(this.#faultyCount())
+    this.#logger.warn({ group: identity?.id }, 'entries that were damaged have been replaced')
   }
 
   #faultyCount(): number {
@@ -354,6 +380,7 @@ class DirectoryStorage implements FsStorage {
       known: (image) => {
         if (image.identity !== undefined) this.#images.set(image.identity.id, image)
       },
+      mended: (image) => this.#onMended(image),
       release: (log) => {
         if (this.#logs.get(log.id) === log) this.#logs.delete(log.id)
       },

@@ -27,6 +27,11 @@ export class GroupImage {
   first: LogIndex = 1
   /** The position of the newest state record: everything small that the group needs is from there on. */
   stateAt = -1
+  /**
+   * The position of the record that tells the epoch of the entry before the first one kept: of that
+   * entry, though it is no longer kept, or of a state record. Infinite where nothing has to tell it.
+   */
+  baseAt: number = Number.POSITIVE_INFINITY
   /** Parts whose newest record is damaged, with that record's position. */
   readonly damaged: Map<DamagedPart, number> = new Map()
   readonly table: EntryTable = new EntryTable(1)
@@ -84,6 +89,7 @@ export class GroupImage {
     }
     this.truncate(state.last + 1)
     this.#dropBefore(state.retained)
+    this.baseAt = position
     table.extendFront(state.retained)
     epochs.extendFront(state.retained - 1, state.baseEpoch)
     while (table.last < state.last) table.pushHole()
@@ -172,6 +178,7 @@ export class GroupImage {
       this.#forget(this.table.first, this.table.last)
       this.table.dropBefore(to + 1)
       this.epochs.reset(to, this.snapshot?.index === to ? this.snapshot.epoch : 0)
+      this.baseAt = Number.POSITIVE_INFINITY
       this.#membership = []
       this.previous = undefined
     } else this.#dropBefore(retained)
@@ -201,7 +208,10 @@ export class GroupImage {
     if (retained <= this.table.first) return
     this.#forget(this.table.first, Math.min(retained - 1, this.table.last))
     const past = retained - 1 > this.table.last
-    if (!past) this.epochs.dropBefore(retained - 1)
+    if (!past) {
+      if (!this.table.isMissing(retained - 1)) this.baseAt = this.table.position(retained - 1)
+      this.epochs.dropBefore(retained - 1)
+    }
     this.table.dropBefore(retained)
     if (past) this.epochs.reset(retained - 1, 0)
     this.#membership = this.#membership.filter((index) => index >= retained)

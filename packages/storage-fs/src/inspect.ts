@@ -2,14 +2,15 @@
 // it. Everything but the cut only reads.
 import type { ClusterId, GroupId, NodeId, SnapshotMeta } from '@quorate/core'
 import { QuorateError, defined, isQuorateError } from '@quorate/core'
+import type { RecordView } from './frame.ts'
 import { payloadIsSound } from './frame.ts'
 import type { Fs } from './fs.ts'
 import { namesIn, writeAll } from './fs.ts'
 import type { GroupImage } from './group-image.ts'
-import { LOG_DIRECTORY, META_FILE, SEGMENT_HEADER_BYTES } from './layout.ts'
+import { LOG_DIRECTORY, META_FILE, SEGMENT_HEADER_BYTES, TYPE_COPY, TYPE_ENTRY } from './layout.ts'
 import type { MetaSlot } from './meta-file.ts'
 import { encodeMetaSlot, readMeta } from './meta-file.ts'
-import { Groups, applyRecord } from './replay.ts'
+import { Groups, PARTS, applyRecord } from './replay.ts'
 import type { FrameView, Segment, SegmentBytes } from './segment.ts'
 import { judgeTail, positionAt, segmentReader, walkFrames } from './segment.ts'
 import { openSegments } from './segment-files.ts'
@@ -17,8 +18,11 @@ import { checkSnapshot, snapshotPath } from './snapshot-file.ts'
 
 /** One thing that is wrong with a store. */
 export interface Finding {
-  /** `damage`: something durable was lost. `torn`: an unfinished write at the end, which the next start cuts off. */
-  readonly kind: 'damage' | 'torn'
+  /**
+   * `damage`: something durable was lost. `torn`: an unfinished write at the end, which the next start
+   * cuts off. `replaced`: something is damaged that later records have replaced, so that nothing is lost.
+   */
+  readonly kind: 'damage' | 'torn' | 'replaced'
   /** What is wrong, for a person. */
   readonly message: string
   /** Where in the log, where it is in the log. */
@@ -63,6 +67,7 @@ export function verifyStoreOn(fs: Fs, directory: string): StoreReport {
   }
   const opened = openStore(fs, directory, note)
   const groups = new Groups()
+  const unsound: Unsound[] = []
   let bytes = 0
   try {
     const read = segmentReader()
@@ -70,12 +75,14 @@ export function verifyStoreOn(fs: Fs, directory: string): StoreReport {
       const content = read(segment)
       bytes += content.end
       try {
-        verifySegment(content, segment.end, opened.meta, groups, findings)
+        const visit = (frame: FrameView): void => verifyFrame(content, frame, groups, unsound)
+        verifySegment(content, segment.end, opened.meta, visit, findings)
       } catch (error) {
         note(error)
       }
     }
-    if (findings.every(({ kind }) => kind === 'torn'))
+    findings.push(...unsound.map((one) => judgeUnsound(one, groups)))
+    if (findings.every(({ kind, position }) => kind !== 'damage' || isAt(unsound, position)))
       verifyGroups(fs, directory, opened, groups, findings)
   } finally {
     for (const { file } of opened.segments) file.close()
@@ -121,7 +128,7 @@ function verifySegment(
   content: SegmentBytes,
   end: number | undefined,
   meta: MetaSlot | undefined,
-  groups: Groups,
+  visit: (frame: FrameView) => void,
   findings: Finding[],
 ): void {
   let stop = end
@@ -138,7 +145,7 @@ function verifySegment(
       findings.push({ kind: 'torn', message: 'an unfinished write at the end', position })
     }
   }
-  const walk = walkFrames(content, stop, (frame) => verifyFrame(content, frame, groups, findings))
+  const walk = walkFrames(content, stop, visit)
   if (walk.offset < stop) {
     const position = positionAt(content.header, walk.offset)
     findings.push({ kind: 'damage', message: 'a frame within the log is not valid', position })
@@ -149,16 +156,38 @@ function verifyFrame(
   content: SegmentBytes,
   frame: FrameView,
   groups: Groups,
-  findings: Finding[],
+  unsound: Unsound[],
 ): void {
   for (const record of frame.records) {
     const position = positionAt(content.header, record.at)
-    if (!payloadIsSound(content.bytes, record)) {
-      const message = `record of type ${record.type}, group ${record.group}, index ${record.index}: its payload is damaged`
-      findings.push({ kind: 'damage', message, position })
-    }
+    if (!payloadIsSound(content.bytes, record)) unsound.push({ record, position })
     applyRecord(groups, content.bytes, record, position)
   }
+}
+
+/** A record whose payload is damaged. */
+interface Unsound {
+  readonly record: RecordView
+  readonly position: number
+}
+
+function isAt(unsound: readonly Unsound[], position: number | undefined): boolean {
+  return unsound.some((one) => one.position === position)
+}
+
+/** Whether what a damaged record said is still needed, now that all of the log has been seen. */
+function judgeUnsound({ record, position }: Unsound, groups: Groups): Finding {
+  const { type, index, group } = record
+  const image = groups.byNumber.get(group)
+  const isEntry = type === TYPE_ENTRY || type === TYPE_COPY
+  const isThere =
+    image !== undefined && index >= image.table.first && index <= image.table.last && isEntry
+  const isPart = image !== undefined && [...image.damaged.values()].includes(position)
+  const isNeeded = isPart || (isThere && image.table.position(index) === position)
+  const what = `record of type ${TYPES[type] ?? type}, group ${image?.identity?.id ?? group}, index ${index}: its payload is damaged`
+  return isNeeded || !(isEntry || type in PARTS)
+    ? { kind: 'damage', message: what, position }
+    : { kind: 'replaced', message: `${what}, and is no longer needed`, position }
 }
 
 function verifyGroups(
@@ -177,6 +206,8 @@ function verifyGroups(
       })
     }
     for (const lost of table.faults(first, last)) {
+      // One that is there and damaged has been told already.
+      if (findings.some(({ position }) => position === table.position(lost.first))) continue
       const message = `entries ${lost.first} to ${lost.last} of group ${identity?.id ?? number} are lost`
       findings.push({ kind: 'damage', message, position: table.position(lost.first) })
     }

@@ -20,7 +20,8 @@ import {
   TYPE_TRUNCATE,
 } from './layout.ts'
 
-const PARTS: Readonly<Record<number, DamagedPart>> = {
+/** Which part of a group a record of a type holds, where a later one can do without it. */
+export const PARTS: Readonly<Record<number, DamagedPart>> = {
   [TYPE_STATE]: 'state',
   [TYPE_HARD_STATE]: 'hardState',
   [TYPE_SNAPSHOT]: 'snapshot',

@@ -49,6 +49,8 @@ export interface ProcessCluster {
   kill(id: string): Promise<void>
   /** Ends a host by SIGTERM; resolves with its exit code. */
   stop(id: string): Promise<number | null>
+  /** The end of what a host has written to standard error since it was started last. */
+  log(id: string): string
   /** The process of a host. */
   pid(id: string): number | undefined
   /** A client of all hosts. */
@@ -119,6 +121,7 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
   const clientPort = (id: string): number => ports[ids.indexOf(id)] as number
   const peerPort = (id: string): number => ports[ids.length + ids.indexOf(id)] as number
   const children = new Map<string, ChildProcess>()
+  const complaints = new Map<string, string>()
   const addresses = ids.map((id) => `ws://127.0.0.1:${clientPort(id)}/client`)
 
   const launch = async (id: string, args: readonly string[]): Promise<void> => {
@@ -128,15 +131,18 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
       { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] },
     )
     children.set(id, child)
-    let complaint = ''
-    child.stderr?.on(
-      'data',
-      (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4_000)),
+    complaints.set(id, '')
+    child.stderr?.on('data', (chunk: Buffer) =>
+      complaints.set(id, (complaints.get(id) + chunk.toString()).slice(-8_000)),
     )
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve())
       child.once('exit', (code, signal) =>
-        reject(new Error(`host ${id} ended (${signal ?? code}) before it was ready: ${complaint}`)),
+        reject(
+          new Error(
+            `host ${id} ended (${signal ?? code}) before it was ready: ${complaints.get(id)}`,
+          ),
+        ),
       )
     })
   }
@@ -167,6 +173,7 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
       launch(id, ['--join', addresses.join(','), '--storage', options.storage ?? 'fs', ...extra]),
     kill: async (id) => void (await end(id, 'SIGKILL')),
     stop: (id) => end(id, 'SIGTERM'),
+    log: (id) => complaints.get(id) ?? '',
     pid: (id) => children.get(id)?.pid,
     client: () => connect({ addresses, dialer: webSocketDialer() }),
     run: (...args) => runCommand(...args, '--connect', addresses.join(',')),

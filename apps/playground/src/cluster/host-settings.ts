@@ -138,9 +138,13 @@ function managedOptions(options: ClusterOptions): ManagedOptions {
 
 function common(
   options: NodeOptions,
-): Pick<HostSettings, 'id' | 'bind' | 'advertise' | 'data' | 'storage' | 'managed' | 'rejoin'> {
-  const { id, bind, advertise = bind, data, storage, rejoin } = options
-  return { id, bind, advertise, data, storage, managed: managedOptions(options), rejoin }
+): Pick<
+  HostSettings,
+  'id' | 'bind' | 'advertise' | 'data' | 'storage' | 'onDamage' | 'managed' | 'rejoin'
+> {
+  const { id, bind, advertise = bind, data, storage, onDamage, rejoin } = options
+  const managed = managedOptions(options)
+  return { id, bind, advertise, data, storage, onDamage, managed, rejoin }
 }
 
 /** Empty where only others can say it. */

@@ -178,6 +178,7 @@ function argumentsOf(
     'replace-after': options.replaceAfter,
     moves: options.moves,
     ...(options.moveRate === undefined ? {} : { 'move-rate': options.moveRate }),
+    ...(options.onDamage === undefined ? {} : { 'on-damage': options.onDamage }),
   }
   return [
     'node',

@@ -28,6 +28,7 @@ export interface ClusterOptions extends OutputOptions {
   readonly moves: number
   readonly moveRate?: number
   readonly leaderBalance: boolean
+  readonly onDamage?: 'halt' | 'repair'
 }
 
 /** Adds the options of {@link ClusterOptions}. */
@@ -57,6 +58,12 @@ export function withCluster(command: Command): Command {
       integer(1, Number.MAX_SAFE_INTEGER),
     )
     .option('--no-leader-balance', 'leave leaders where elections have put them')
+    .addOption(
+      new Option(
+        '--on-damage <policy>',
+        'entries that the disk has lost: get them from other hosts, or do not start (default: repair where shards have several replicas)',
+      ).choices(['halt', 'repair']),
+    )
     .addOption(
       new Option('--log <level>', 'what is logged to standard error')
         .choices([...logLevels])

@@ -41,8 +41,8 @@ export function addStore(program: Command): void {
     .addHelpText(
       'after',
       `
-Entries that are lost are told to their group as faulty, which gets them from its other hosts; for that the
-storage has to be opened with onDamage: 'repair' (see src/choices.ts). Where a group is uncertain, a vote or
+Entries that are lost are told to their group as faulty, which gets them from its other hosts once the host is
+started again (not with --on-damage halt). Where a group is uncertain, a vote or
 an acknowledged write may be lost with nobody knowing, and after a cut it is: empty the directory and start
 the host with "node --rejoin" instead, unless its group has no other copy.`,
     )

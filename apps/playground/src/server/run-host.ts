@@ -38,6 +38,8 @@ export interface HostSettings {
   readonly data: string
   /** The storage's name. */
   readonly storage: string
+  /** What becomes of entries that the disk has lost; `undefined` where nobody has said. */
+  readonly onDamage?: 'halt' | 'repair' | undefined
   /** How the store places its shards. */
   readonly managed: ManagedOptions
   /** Whether the host was here before and its data is gone. */
@@ -78,7 +80,11 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       cluster: plan.cluster,
       logger,
       rejoin: settings.rejoin,
-      storage: choose(storageChoices, storage, '--storage')(join(settings.data, id)),
+      storage: choose(
+        storageChoices,
+        storage,
+        '--storage',
+      )({ directory: join(settings.data, id), onDamage: onDamage(settings) }),
       transport,
     })
     open.push(host)
@@ -136,6 +142,12 @@ function checkUnchanged({ id, plan, before }: HostSettings): void {
     'INVALID_OPTIONS',
     `host ${id} belongs to a cluster that began with ${founded(before)}: start it with these; further hosts come by --join`,
   )
+}
+
+/** An entry that only this host ever held comes from nobody: it must not wait for others in silence. */
+function onDamage({ onDamage: chosen, plan }: HostSettings): 'halt' | 'repair' {
+  const copies = Math.min(plan.replicas, plan.members.length)
+  return chosen ?? (copies > 1 ? 'repair' : 'halt')
 }
 
 function peersOf({ id, hosts }: HostSettings): Readonly<Record<string, string>> {
