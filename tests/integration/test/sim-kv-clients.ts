@@ -29,6 +29,8 @@ export interface ClientsOptions {
   readonly embedded: number
   /** The probability that a client vanishes during an operation. */
   readonly vanishing: number
+  /** Whether keys of one tag are always in one shard. Default `true`. */
+  readonly tagsStay?: boolean | undefined
 }
 
 /** What happened to operations. */
@@ -42,6 +44,7 @@ export interface OperationCounts {
 export class SimKvClients {
   readonly history: KvHistory
   readonly counts: OperationCounts = { ok: 0, failed: 0, unknown: 0 }
+  readonly tagsStay: boolean
   readonly #store: SimKv
   readonly #options: ClientsOptions
   readonly #values = new Map<string, string | null>()
@@ -56,6 +59,7 @@ export class SimKvClients {
     this.#store = store
     this.history = history
     this.#options = options
+    this.tagsStay = options.tagsStay ?? true
   }
 
   start(count: number): void {
@@ -189,7 +193,7 @@ class Recorder {
     if (dice < 62) return this.#compareAndSet(kv, key, value, timeoutMs)
     if (dice < 75) return this.#transact(kv, key, value, random, timeoutMs)
     if (dice < 80) return this.#scanTag(kv, key.slice(0, 3), consistency, timeoutMs)
-    if (dice < 83) return this.#scanAll(kv, random.fraction() < 0.5, consistency, timeoutMs)
+    if (dice < 83) return this.#scanKeys(kv, '{', random.fraction() < 0.5, consistency, timeoutMs)
     if (dice < 87) return this.#batch(kv, random, value, timeoutMs)
     const counter = COUNTERS[random.below(COUNTERS.length)] as string
     return this.count(kv, counter, dice < 97 ? 1 + random.below(5) : undefined, timeoutMs)
@@ -330,6 +334,8 @@ class Recorder {
     consistency: Consistency,
     timeoutMs: number,
   ): Promise<void> {
+    // Over several shards a scan is not one point in time.
+    if (!this.#clients.tagsStay) return this.#scanKeys(kv, tag, false, consistency, timeoutMs)
     const keys = KEYS.filter((key) => key.startsWith(tag))
     const steps = keys.map((key) => ({ op: 'get', key }) as const)
     return this.#perform(
@@ -344,9 +350,10 @@ class Recorder {
     )
   }
 
-  /** Everything, page by page: each key was so at some time while it went on. */
-  #scanAll(
+  /** What begins so, page by page: each key was so at some time while it went on. */
+  #scanKeys(
     kv: KvOperations,
+    prefix: string,
     reverse: boolean,
     consistency: Consistency,
     timeoutMs: number,
@@ -356,14 +363,14 @@ class Recorder {
       timeoutMs,
       async (options) => {
         const found = new Map<string, string>()
-        const pages = { pageEntries: 2, reverse, consistency, prefix: '{' }
+        const pages = { pageEntries: 2, reverse, consistency, prefix }
         for await (const entry of kv.scan({ ...pages, ...options }))
           found.set(entry.keyText(), entry.text())
         return found
       },
       (rest, found) => {
         if (found === undefined) return
-        for (const key of KEYS) {
+        for (const key of KEYS.filter((one) => one.startsWith(prefix))) {
           const output = found.get(key) ?? null
           this.#clients.history.keys.push({ ...rest, input: { op: 'get', key }, output })
         }

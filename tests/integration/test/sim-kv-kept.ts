@@ -1,11 +1,14 @@
 // Schedules that found a bug, with what they showed. They are run with every test run, for as long as
 // the repository lives.
 import type { AlgorithmName } from './sim-kv-plan.ts'
+import type { Layout } from './sim-kv-sweep.ts'
 
 /** A schedule that is worth keeping. */
 export interface KeptSchedule {
   /** Which algorithm it ran. */
   readonly algorithm: AlgorithmName
+  /** How keys were in shards. Default `slots`. */
+  readonly layout?: Layout | undefined
   /** The seed. */
   readonly seed: number
   /** What it found. */
@@ -39,5 +42,23 @@ export const keptSchedules: readonly KeptSchedule[] = [
     algorithm: 'paxos',
     seed: 150,
     found: 'a former leader of the map gives a shard an epoch that the map has not got to',
+  },
+  {
+    algorithm: 'raft',
+    layout: 'ranges',
+    seed: 5,
+    found: 'a founder that was away when its group began is never told who the members are',
+  },
+  {
+    algorithm: 'raft',
+    layout: 'ranges',
+    seed: 16,
+    found: 'a watch that begins while keys are on their way does not show what happens to them',
+  },
+  {
+    algorithm: 'paxos',
+    layout: 'ranges',
+    seed: 6,
+    found: 'a founder that was away when its group began has no vote once a replica has moved',
   },
 ]

@@ -5,7 +5,7 @@ import { createRandom } from '@quorate/core'
 import { paxos } from '@quorate/paxos'
 import { raft } from '@quorate/raft'
 import type { DiskFaults, Fault, NetworkFaults, PartitionMode } from '@quorate/sim'
-import type { Algorithm } from './sim-kv-store.ts'
+import type { Algorithm, SimRanges } from './sim-kv-store.ts'
 
 /** Clocks of two hosts may differ by twice as much, which is less than leases allow for. */
 const DRIFT_MAX = 0.04
@@ -16,6 +16,8 @@ export type Order = { readonly atMs: number } & (
   | { readonly kind: 'join' | 'drain' | 'cordon' | 'leave'; readonly host: NodeId }
   | { readonly kind: 'lead'; readonly shard: number; readonly to: number }
   | { readonly kind: 'pause' | 'resume' }
+  /** The range that holds a key is split there, or merged with the one after it. */
+  | { readonly kind: 'split' | 'merge'; readonly key: string }
   /** A host is gone for good. */
   | { readonly kind: 'destroy'; readonly host: NodeId }
   /** Connections of clients break. */
@@ -42,6 +44,8 @@ export interface Schedule {
   readonly disk: DiskFaults
   readonly faults: readonly Fault[]
   readonly orders: readonly Order[]
+  /** Absent where shards are hash slots. */
+  readonly ranges?: SimRanges | undefined
 }
 
 /** The algorithms. */
@@ -94,6 +98,38 @@ export function drawSchedule(name: AlgorithmName, seed: number, durationMs = 4_0
     disk: drawDisk(root.fork('disk')),
     faults: drawFaults(root.fork('faults'), hosts, durationMs),
     orders: drawOrders(root.fork('orders'), hosts, spares, shards, durationMs),
+  }
+}
+
+/** Where a range can begin without parting keys of one tag. */
+const BETWEEN_TAGS = ['{b}', '{c}', '{d}', '{e}', '{f}', 'n1', 'n2', 'n3']
+/** Where it parts them. */
+const WITHIN_TAGS = ['{a}2', '{b}2', '{c}2', '{d}2', '{e}2', '{f}2']
+
+/** The same schedule for a store of sorted ranges, which are split and merged meanwhile. */
+export function drawRanged(name: AlgorithmName, seed: number, durationMs = 4_000): Schedule {
+  const plain = drawSchedule(name, seed, durationMs)
+  const random = createRandom(seed).fork('schedule').fork('ranges')
+  const tagsStay = random.fraction() < 0.6
+  const keys = tagsStay ? BETWEEN_TAGS : [...BETWEEN_TAGS, ...WITHIN_TAGS]
+  const automatic = !tagsStay && random.fraction() < 0.5
+  const splits = shuffled(random, keys)
+    .slice(0, plain.shards - 1)
+    .toSorted()
+  const orders = [...plain.orders]
+  for (let count = 3 + random.below(6); count > 0; count--) {
+    const atMs = 200 + random.below(durationMs - 200)
+    const kind = random.fraction() < 0.6 ? 'split' : 'merge'
+    orders.push({ atMs, kind, key: pick(random, keys) })
+  }
+  const sizes = {
+    splitBytes: 60 + random.below(60),
+    mergeAfterMs: 300 + random.below(1_000),
+  }
+  return {
+    ...plain,
+    ranges: { splits, tagsStay, automatic: automatic ? sizes : false },
+    orders: orders.sort((a, b) => a.atMs - b.atMs),
   }
 }
 

@@ -41,8 +41,14 @@ function unplaced(
 ): string | undefined {
   const load = new Map<NodeId, number>()
   if (placement.map?.move !== undefined) return 'the map itself is being moved'
-  for (const [shard, { voters, move }] of placement.shards.entries()) {
+  for (const [
+    shard,
+    { voters, move, handover, receiving, forgetting },
+  ] of placement.shards.entries()) {
     if (move !== undefined) return `shard ${shard} is being moved: ${move.reason}`
+    if (handover !== undefined) return `keys of shard ${shard} are being handed over`
+    if (receiving !== undefined) return `shard ${shard} is being handed keys`
+    if (forgetting !== undefined) return `shard ${shard} still has keys that it has given away`
     const able = voters.filter((id) => !destroyed.has(id))
     if (able.length !== voters.length) return `shard ${shard} has voters that are gone`
     if (voters.length < options.replicas) return `shard ${shard} has too few replicas`
@@ -50,12 +56,26 @@ function unplaced(
     if (drained !== undefined) return `shard ${shard} is still on ${drained}, which is drained`
     for (const id of voters) load.set(id, (load.get(id) ?? 0) + 1)
   }
+  const gap = options.ranges && unordered(placement)
+  if (gap !== undefined) return gap
   if (destroyed.size > 0 && destroyed.size * 3 > Object.keys(placement.hosts).length)
     return undefined
   const active = hosts.filter((id) => placement.hosts[id] === 'active' && !destroyed.has(id))
   const loads = active.map((id) => load.get(id) ?? 0)
   const uneven = Math.max(...loads) - Math.min(...loads) > 1 && !isStuck(placement, destroyed)
   return uneven ? `replicas are not spread evenly: ${active.join()} ${loads.join()}` : undefined
+}
+
+/** Where ranges leave keys out, or hold them twice. */
+function unordered({ shards }: Placement): string | undefined {
+  const ranges = shards.flatMap(({ range }) => range ?? [])
+  ranges.sort((a, b) => (a.start < b.start ? -1 : 1))
+  let next: string | undefined = ''
+  for (const { start, end } of ranges) {
+    if (start !== next) return `a range begins at ${start} and not at ${next ?? 'the end'}`
+    next = end
+  }
+  return next === undefined ? undefined : `nobody has the keys from ${next} on`
 }
 
 /** While a host is missing nothing is balanced, which is not for today. */
@@ -89,7 +109,8 @@ function unlike(
       const { membership, appliedIndex } = status
       const rest = [...membership.outgoing, ...membership.learners].length === 0
       const equal = membership.voters.toSorted().join() === voters.toSorted().join()
-      if (!rest || !equal) return `${id} has other members of shard ${shard} than the map`
+      if (!rest || !equal)
+        return `${id} has members ${JSON.stringify(membership)} of shard ${shard}, unlike the map`
       const all = cluster.committed(groupOf(shard))
       if (appliedIndex < all) return `${id} has applied ${appliedIndex} of ${all} of shard ${shard}`
       if (epoch < 1) return `shard ${shard} has no epoch`
@@ -114,5 +135,9 @@ function untrue(
     if (owners.toSorted().join() !== wanted) return `shard ${shard} is said to have other owners`
     if (epoch !== held?.epoch) return `shard ${shard} is said to have epoch ${epoch}`
   }
-  return options.shards === status.shards.length ? undefined : 'shards are missing'
+  const wanted =
+    options.ranges === undefined
+      ? options.shards
+      : placement.shards.filter(({ range }) => range !== undefined).length
+  return wanted === status.shards.length ? undefined : 'shards are missing'
 }

@@ -57,6 +57,7 @@ class Run {
       thinkMs: schedule.thinkMs,
       embedded: 0.35,
       vanishing: 0.01,
+      tagsStay: schedule.ranges?.tagsStay ?? true,
     })
   }
 
@@ -147,12 +148,21 @@ class Run {
       await this.#sleep(100)
     }
     this.#restMs = restedMs - fromMs
-    const epochs = placement?.shards.map(({ epoch }) => epoch - 1) ?? []
-    this.#count(
-      'moved',
-      epochs.reduce((sum, moves) => sum + moves, 0),
-    )
+    this.#countChanges(placement?.shards ?? [])
     return this.#clients.readBack(client)
+  }
+
+  /** What the map has come to, in changes. */
+  #countChanges(shards: Placement['shards']): void {
+    const { ranges } = this.#schedule
+    const epochs = shards.reduce((sum, { epoch }) => sum + epoch - 1, 0)
+    if (ranges === undefined) return this.#count('moved', epochs)
+    const splits = shards.length - ranges.splits.length - 1
+    const merges = shards.filter(({ range }) => range === undefined).length
+    this.#count('ranges split', splits)
+    this.#count('ranges merged', merges)
+    // Each split and each merge gives two shards a new epoch.
+    this.#count('moved', epochs - 2 * (splits + merges))
   }
 
   /** An operator sees to it that there are enough hosts to move to. */
@@ -239,16 +249,18 @@ class Run {
     try {
       switch (order.kind) {
         case 'move': {
-          const from = await this.#voter(kv, order.shard, order.from)
-          await admin.move(order.shard, from, order.to, options)
+          const { shard, voter } = await this.#voter(kv, order.shard, order.from)
+          await admin.move(shard, voter, order.to, options)
           break
         }
-        case 'lead':
-          await admin.transferLeader(
-            order.shard,
-            await this.#voter(kv, order.shard, order.to),
-            options,
-          )
+        case 'lead': {
+          const { shard, voter } = await this.#voter(kv, order.shard, order.to)
+          await admin.transferLeader(shard, voter, options)
+          break
+        }
+        case 'split':
+        case 'merge':
+          await admin[order.kind](order.key, options)
           break
         case 'pause':
         case 'resume':
@@ -269,10 +281,16 @@ class Run {
     }
   }
 
-  async #voter(kv: Kv, shard: number, at: number): Promise<NodeId> {
+  /** A shard and one of its voters; of ranges, those count that have come to be meanwhile. */
+  async #voter(
+    kv: Kv,
+    nth: number,
+    at: number,
+  ): Promise<{ readonly shard: number; readonly voter: NodeId }> {
     const { shards } = await kv.admin.placement({ timeoutMs: 2_000 })
+    const shard = this.#schedule.ranges === undefined ? nth : (nth * 7 + at) % shards.length
     const voters = shards[shard]?.voters ?? []
-    return voters[at % voters.length] as NodeId
+    return { shard, voter: voters[at % voters.length] as NodeId }
   }
 
   #inBackground(work: Promise<unknown>): void {

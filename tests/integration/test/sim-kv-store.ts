@@ -1,9 +1,9 @@
 // The store under the simulator: on every host the production host, store and server, placed by the
 // store itself; started anew at each start of a host, reached by clients over a network of their own.
 import type { ConsensusFactory, Logger, NodeId } from '@quorate/core'
-import type { Kv } from '@quorate/kv'
+import type { Kv, RangeOptions } from '@quorate/kv'
 import { createKv, serveKv } from '@quorate/kv'
-import { hashRing } from '@quorate/ring'
+import { hashRing, rangeTable } from '@quorate/ring'
 import type { Promises, SimCluster, SimClusterOptions } from '@quorate/sim'
 import { simCluster } from '@quorate/sim'
 
@@ -12,6 +12,16 @@ export interface Algorithm {
   readonly name: string
   readonly consensus: ConsensusFactory
   readonly promises?: Promises | undefined
+}
+
+/** How the keys of a store are in sorted ranges. */
+export interface SimRanges {
+  /** Where ranges begin at first. */
+  readonly splits: readonly string[]
+  /** Whether keys of one tag are never parted. */
+  readonly tagsStay: boolean
+  /** When ranges are split and merged by themselves. */
+  readonly automatic: RangeOptions | false
 }
 
 /** What a simulated store is made of. */
@@ -29,6 +39,8 @@ export interface SimKvOptions extends Omit<SimClusterOptions, 'program' | 'promi
   readonly replaceAfterMs: number
   readonly lagEntriesMax: number
   readonly balanceLeaders: boolean
+  /** Absent where shards are hash slots. */
+  readonly ranges?: SimRanges | undefined
   readonly loggerOf?: ((host: NodeId) => Logger) | undefined
 }
 
@@ -50,11 +62,14 @@ export const MAP_GROUP = 'kv-map'
 /** Makes a store; no host runs yet. */
 export async function simKv(options: SimKvOptions): Promise<SimKv> {
   const { algorithm, members, spares, mapHosts, shards, replicas, snapshots } = options
-  const { intervalMs, replaceAfterMs, lagEntriesMax, balanceLeaders } = options
+  const { intervalMs, replaceAfterMs, lagEntriesMax, balanceLeaders, ranges } = options
   const hosts = [...members, ...spares]
   const stores = new Map<NodeId, Kv>()
-  const partitioner = hashRing({ members, shards, replicas })
-  const managed = { mapHosts, intervalMs, replaceAfterMs, lagEntriesMax, balanceLeaders }
+  const partitioner = ranges
+    ? rangeTable({ members, splits: ranges.splits, replicas })
+    : hashRing({ members, shards, replicas })
+  const pace = { intervalMs, replaceAfterMs, lagEntriesMax, balanceLeaders }
+  const managed = { ...pace, mapHosts, ranges: ranges?.automatic }
   const cluster = await simCluster({
     ...options,
     hosts,

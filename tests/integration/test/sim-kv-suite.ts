@@ -4,50 +4,51 @@ import { expect, it } from 'vitest'
 import { judgeHistory, judgeWatch, kvHistory } from './sim-kv-history.ts'
 import { keptSchedules } from './sim-kv-kept.ts'
 import type { AlgorithmName } from './sim-kv-plan.ts'
-import { drawSchedule } from './sim-kv-plan.ts'
 import { runSchedule } from './sim-kv-run.ts'
-import { kvSweep, report } from './sim-kv-sweep.ts'
+import type { Layout } from './sim-kv-sweep.ts'
+import { draw, kvSweep, report } from './sim-kv-sweep.ts'
+
+/** Schedules of each layout where the environment asks for no other number. */
+const USUAL: Readonly<Record<Layout, number>> = { slots: 60, ranges: 40 }
+const KINDS = ['moved', 'crash', 'partition', 'destroy', 'join', 'drain', 'watched to the end']
 
 /** Defines the tests. */
-export function simKvSuite(name: AlgorithmName): void {
+export function simKvSuite(name: AlgorithmName, layout: Layout = 'slots'): void {
   it(
     'keeps its promises while shards move and hosts come and go',
     { timeout: 3_600_000 },
     async () => {
-      const result = await kvSweep(name)
+      const result = await kvSweep(name, layout, USUAL[layout])
       for (const failure of result.failures) console.error(failure)
       expect(result.failures).toEqual([])
       expect(result.decided).toBeGreaterThanOrEqual(result.schedules * 0.95)
-      if (result.schedules < 60) return
+      if (result.schedules < USUAL[layout]) return
       expect(result.rechecked).toBeGreaterThan(0)
-      const kinds = [
-        'moved',
-        'crash',
-        'partition',
-        'destroy',
-        'join',
-        'drain',
-        'watched to the end',
-      ]
-      for (const kind of kinds) expect(result.happened).toHaveProperty([kind])
+      for (const kind of KINDS) expect(result.happened).toHaveProperty([kind])
       expect(result.happened['moved']).toBeGreaterThan(result.schedules)
+      if (layout === 'slots') return
+      expect(result.happened['ranges split']).toBeGreaterThan(result.schedules)
+      expect(result.happened['ranges merged']).toBeGreaterThan(result.schedules / 4)
     },
   )
 
   it('is the same run for the same seed, and another for another', async () => {
     const [one, same, other] = [
-      await runSchedule(drawSchedule(name, 5, 2_000)),
-      await runSchedule(drawSchedule(name, 5, 2_000)),
-      await runSchedule(drawSchedule(name, 6, 2_000)),
+      await runSchedule(draw(name, layout, 5, 2_000)),
+      await runSchedule(draw(name, layout, 5, 2_000)),
+      await runSchedule(draw(name, layout, 6, 2_000)),
     ]
     expect(same.traceHash).toBe(one.traceHash)
     expect(same.events).toBe(one.events)
     expect(other.traceHash).not.toBe(one.traceHash)
   })
 
-  for (const { seed, found } of keptSchedules.filter(({ algorithm }) => algorithm === name)) {
+  const kept = keptSchedules.filter(
+    (each) => each.algorithm === name && (each.layout ?? 'slots') === layout,
+  )
+  for (const { seed, found } of kept) {
     it(`survives seed ${seed}, which found: ${found}`, { timeout: 60_000 }, async () => {
-      const result = await runSchedule(drawSchedule(name, seed))
+      const result = await runSchedule(draw(name, layout, seed))
       expect(report(name, result)).toBe('')
     })
   }

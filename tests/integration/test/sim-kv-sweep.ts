@@ -1,10 +1,23 @@
 // Many schedules of one algorithm: how many, what they print, which are run twice, and how one that
 // fails is run again.
 import { createRandom } from '@quorate/core'
-import type { AlgorithmName } from './sim-kv-plan.ts'
-import { drawSchedule } from './sim-kv-plan.ts'
+import type { AlgorithmName, Schedule } from './sim-kv-plan.ts'
+import { drawRanged, drawSchedule } from './sim-kv-plan.ts'
 import type { ScheduleResult } from './sim-kv-run.ts'
 import { runSchedule } from './sim-kv-run.ts'
+
+/** How a store's keys are in shards. */
+export type Layout = 'slots' | 'ranges'
+
+/** Decides a schedule. */
+export function draw(
+  name: AlgorithmName,
+  layout: Layout,
+  seed: number,
+  durationMs?: number,
+): Schedule {
+  return (layout === 'slots' ? drawSchedule : drawRanged)(name, seed, durationMs)
+}
 
 /** What many schedules came to. */
 export interface KvSweepResult {
@@ -20,15 +33,19 @@ export interface KvSweepResult {
 }
 
 /** Runs the schedules that the environment asks for: `SIM_KV_SEEDS`, from `SIM_KV_FIRST_SEED` on. */
-export async function kvSweep(name: AlgorithmName): Promise<KvSweepResult> {
-  const count = Number(process.env.SIM_KV_SEEDS ?? 60)
+export async function kvSweep(
+  name: AlgorithmName,
+  layout: Layout,
+  usual: number,
+): Promise<KvSweepResult> {
+  const count = Number(process.env.SIM_KV_SEEDS ?? usual)
   const first = Number(process.env.SIM_KV_FIRST_SEED ?? 1)
   const total = { schedules: 0, rechecked: 0, decided: 0, simulatedMs: 0, events: 0, operations: 0 }
   const happened: Record<string, number> = {}
   const failures: string[] = []
   const started = process.cpuUsage()
   for (let seed = first; seed < first + count && failures.length < 3; seed++) {
-    const result = await runSchedule(drawSchedule(name, seed))
+    const result = await runSchedule(draw(name, layout, seed))
     total.schedules++
     total.simulatedMs += result.simulatedMs
     total.events += result.events
@@ -38,14 +55,14 @@ export async function kvSweep(name: AlgorithmName): Promise<KvSweepResult> {
       happened[what] = (happened[what] ?? 0) + times
     if (result.failure !== undefined) failures.push(report(name, result))
     else if (createRandom(seed).fork('recheck').fraction() < 0.05) {
-      const again = await runSchedule(drawSchedule(name, seed))
+      const again = await runSchedule(draw(name, layout, seed))
       if (again.traceHash === result.traceHash) total.rechecked++
       else failures.push(`seed ${seed} gave ${result.traceHash}, then ${again.traceHash}`)
     }
   }
   const { user, system } = process.cpuUsage(started)
   console.log(
-    `kv over ${name}: seeds ${first} to ${first + total.schedules - 1} in ${((user + system) / 1e6).toFixed(1)} s of processor time, ` +
+    `kv over ${name}, ${layout}: seeds ${first} to ${first + total.schedules - 1} in ${((user + system) / 1e6).toFixed(1)} s of processor time, ` +
       `${(total.simulatedMs / 1_000).toFixed(0)} simulated seconds, ${total.events} events, ${total.operations} operations, ` +
       `${total.decided} histories decided, ${JSON.stringify(happened)}`,
   )
@@ -56,6 +73,7 @@ export async function kvSweep(name: AlgorithmName): Promise<KvSweepResult> {
 export function report(name: AlgorithmName, result: ScheduleResult): string {
   const { schedule, failure, traceHash, events } = result
   if (failure === undefined) return ''
+  const file = schedule.ranges === undefined ? 'sim-kv' : 'sim-kv-ranges'
   const { faults, orders, algorithm: _algorithm, ...rest } = schedule
   const plan = [...faults, ...orders].toSorted((a, b) => a.atMs - b.atMs)
   const text = String(failure.error instanceof Error ? failure.error.stack : failure.error)
@@ -64,6 +82,6 @@ export function report(name: AlgorithmName, result: ScheduleResult): string {
     `  ${text.slice(0, 20_000)}`,
     `setup ${JSON.stringify(rest)}`,
     ...plan.map((each) => `  ${JSON.stringify(each)}`),
-    `replay: SIM_KV_FIRST_SEED=${schedule.seed} SIM_KV_SEEDS=1 npx vitest run tests/integration/test/sim-kv-${name}.test.ts`,
+    `replay: SIM_KV_FIRST_SEED=${schedule.seed} SIM_KV_SEEDS=1 npx vitest run tests/integration/test/${file}-${name}.test.ts`,
   ].join('\n')
 }

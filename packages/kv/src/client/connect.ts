@@ -23,7 +23,7 @@ import type {
 } from '@quorate/core'
 import { hashRing } from '@quorate/ring'
 import type { KvLifetime, KvOperations, KvStatus } from '../kv.ts'
-import { encodeAdmin, kvAdmin } from '../placement/admin.ts'
+import { encodeAdmin, kvAdmin, operationNames } from '../placement/admin.ts'
 import type { KvAdmin } from '../placement/admin.ts'
 import { fingerprint } from '../routing/fingerprint.ts'
 import { createRouter } from '../routing/router.ts'
@@ -255,6 +255,7 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
     this.#router = router
     this.admin = kvAdmin({
       router,
+      operation: operationNames(links.clock, links.random.fork('orders')),
       shardRoute: (shard) => routes.route(shard),
       // Not the routes: while a shard moves, they name the hosts on both sides.
       replicas: ({ shards }) => Math.max(...shards.map(({ voters }) => voters.length)),

@@ -178,7 +178,8 @@ export class Keeper {
     if (!this.#isMapHost(placement)) this.#hold(false)
     if (!this.#isConfirmed) {
       this.#isConfirmed = true
-      if (this.#unconfirmed.size > 0) this.#lane = this.#lane.then(() => this.#foundWaiting())
+      if (this.#unconfirmed.size > 0) this.#reconcileSoon()
+      this.#unconfirmed.clear()
     }
     return placement
   }
@@ -300,40 +301,26 @@ export class Keeper {
 
   async #begin(shard: ShardId): Promise<void> {
     const founders = this.#founders(shard)
-    if (founders !== undefined && !this.#isConfirmed) {
-      // What it has stored of the shard is all that it needs to go on; with nothing, it waits.
+    const { store } = this.#context
+    const isStored = store.host.stores(store.group(shard))
+    if (founders !== undefined && !this.#isConfirmed && !isStored) {
+      // It may have been here, moved away and been dropped: with nothing of it, this host waits.
       this.#unconfirmed.add(shard)
-      return this.#context.startReplica(shard, undefined)
+      return
     }
     await this.#context.startReplica(shard, founders)
   }
 
-  /** Who founds a shard's group, where this host is one of them. */
+  /**
+   * Who founds a shard's group, where this host is one of them and has had its replica ever since,
+   * if only by name: one that was away when the others began is no stranger to them.
+   */
   #founders(shard: ShardId): readonly NodeId[] | undefined {
     const { initial, store } = this.#context
     const held = this.#placement.shards[shard]
+    const { id } = store.host
     const first = held?.founders ?? initial.shards[shard]?.voters ?? []
-    return held?.epoch === 1 && first.includes(store.host.id) ? first : undefined
-  }
-
-  /** Founds what a quorum has confirmed and this host has stored nothing of. */
-  async #foundWaiting(): Promise<void> {
-    const { store, startReplica } = this.#context
-    for (const shard of this.#unconfirmed) {
-      this.#unconfirmed.delete(shard)
-      const served = store.replica(shard)
-      const founders = this.#founders(shard)
-      if (served === undefined || founders === undefined || this.#closed) continue
-      const { membership, lastIndex } = served.replica.consensus()
-      if (lastIndex > 0 || membership.voters.length > 0) continue
-      try {
-        store.remove(shard)
-        await store.host.dropReplica(store.group(shard))
-        await startReplica(shard, founders)
-      } catch (error) {
-        store.host.logger.warn({ shard, error }, 'a shard could not be founded yet')
-      }
-    }
+    return first.includes(id) && held?.left?.includes(id) !== true ? first : undefined
   }
 
   /** Drops a replica, once a quorum has confirmed that it belongs elsewhere. */
@@ -383,7 +370,14 @@ export class Keeper {
         return machine.query(new Uint8Array(0))
       }
       case 'change':
-        return this.#map().replica.propose(encodeChange(request.command), { timeoutMs })
+        return this.#map().replica.propose(encodeChange(request.command, request.operation), {
+          timeoutMs,
+        })
+      case 'outcome': {
+        const { replica, machine } = this.#map()
+        await replica.readBarrier('quorum', { timeoutMs })
+        return encodeAnswerJson(machine.outcome(request.operation))
+      }
       case 'prepare':
         await this.fetch({ timeoutMs })
         await this.#lane

@@ -36,6 +36,8 @@ export interface ShardPlacement {
   readonly range?: RangeJson | undefined
   /** Who founds its group, where the shard came to be by a split. */
   readonly founders?: readonly NodeId[] | undefined
+  /** Hosts that have given their replica of it up at some time, and so never found its group. */
+  readonly left?: readonly NodeId[] | undefined
   /** Keys on their way from it to another shard. */
   readonly handover?: ShardHandover | undefined
   /** The handover by which it gets keys. */
@@ -92,6 +94,8 @@ export type PlacementResult =
 export interface PlacementMachine extends StateMachine {
   /** The placement now; a new object after each change. */
   readonly placement: Placement
+  /** What came of an order, as long as it is remembered; see {@link encodeChange}. */
+  outcome(operation: string): PlacementResult | undefined
   /** Calls `listener` after the placement may have changed, until the returned function is called. */
   onChange(listener: () => void): () => void
 }
@@ -101,9 +105,14 @@ export function placementMachine(initial: Placement): PlacementMachine {
   return new Machine(initial)
 }
 
-/** The bytes of a change. */
-export function encodeChange(command: PlacementCommand): Uint8Array {
-  return encodeUtf8(JSON.stringify(command))
+/**
+ * The bytes of a change.
+ *
+ * @param operation - names the order that the change is: given again, it is answered as it was and
+ * does nothing, as long as it is among the last 128 orders
+ */
+export function encodeChange(command: PlacementCommand, operation?: string): Uint8Array {
+  return encodeUtf8(JSON.stringify(operation === undefined ? command : { ...command, operation }))
 }
 
 /** Reads what came of a change. */
@@ -144,7 +153,9 @@ export function changed(
   if (held.move?.id !== command.move) return `move ${command.move} is not under way`
   const { move, ...rest } = held
   if (command.type === 'cancel') return put(rest)
-  return put({ ...rest, epoch: held.epoch + 1, voters: move.to })
+  const gone = [...(held.left ?? []), ...held.voters.filter((id) => !move.to.includes(id))]
+  const left = gone.length === 0 ? {} : { left: [...new Set(gone)].sort(compareIds) }
+  return put({ ...rest, epoch: held.epoch + 1, voters: move.to, ...left })
 }
 
 function withHost(
@@ -178,6 +189,8 @@ export function hostTable(
 
 class Machine implements PlacementMachine {
   #placement: Placement
+  /** What came of the last orders, in their order. */
+  #operations = new Map<string, PlacementResult>()
   readonly #listeners = new Set<() => void>()
 
   constructor(initial: Placement) {
@@ -186,6 +199,10 @@ class Machine implements PlacementMachine {
 
   get placement(): Placement {
     return this.#placement
+  }
+
+  outcome(operation: string): PlacementResult | undefined {
+    return this.#operations.get(operation)
   }
 
   onChange(listener: () => void): () => void {
@@ -204,7 +221,8 @@ class Machine implements PlacementMachine {
   }
 
   *snapshot(): Iterable<Uint8Array> {
-    const bytes = encodePlacement(this.#placement)
+    const operations = [...this.#operations]
+    const bytes = encodeUtf8(JSON.stringify({ ...this.#placement, operations }))
     yield encodeUtf8(`${crc32c(bytes).toString(16).padStart(8, '0')}\n`)
     yield bytes
   }
@@ -218,16 +236,33 @@ class Machine implements PlacementMachine {
       throw new QuorateError('MALFORMED', 'a placement with a bad checksum')
     }
     this.#placement = decodePlacement(body)
+    this.#operations = new Map(operationsOf(body))
     for (const listener of this.#listeners) listener()
   }
 
   #applyOne({ index, payload }: Command): PlacementResult {
-    const command = readChange(payload)
-    if (command === undefined) return { ok: false, message: 'a change that cannot be read' }
+    const read = readChange(payload)
+    if (read === undefined) return { ok: false, message: 'a change that cannot be read' }
+    const { operation, ...command } = read
+    const before = operation === undefined ? undefined : this.#operations.get(operation)
+    if (before !== undefined) return before
+    const result = this.#change(command, index)
+    if (operation !== undefined) this.#remember(operation, result)
+    return result
+  }
+
+  #change(command: PlacementCommand, index: number): PlacementResult {
     const next = changed(this.#placement, command, index)
     if (typeof next === 'string') return { ok: false, message: next }
     this.#placement = next
     return { ok: true, version: next.version }
+  }
+
+  #remember(operation: string, result: PlacementResult): void {
+    this.#operations.set(operation, result)
+    if (this.#operations.size <= OPERATIONS_MAX) return
+    const [oldest] = this.#operations.keys()
+    this.#operations.delete(oldest as string)
   }
 }
 
@@ -253,13 +288,22 @@ export function decodePlacement(bytes: Uint8Array): Placement {
     typeof value.hosts === 'object' &&
     (value.map === undefined || ids(value.map.hosts))
   if (!fits) throw new QuorateError('MALFORMED', 'a placement that cannot be read')
-  const placement = value as Placement
+  const { operations: _, ...placement } = value as Placement & { readonly operations?: unknown }
   return { ...placement, hosts: hostTable(Object.entries(placement.hosts)) }
 }
 
+/** The orders that are remembered with a placement. */
+function operationsOf(bytes: Uint8Array): readonly (readonly [string, PlacementResult])[] {
+  const { operations = [] } = parse(bytes) as {
+    readonly operations?: readonly (readonly [string, PlacementResult])[]
+  }
+  return operations
+}
+
 /** Reads a change; `undefined` where the bytes are none. */
-function readChange(bytes: Uint8Array): PlacementCommand | undefined {
-  const value = parse(bytes) as PlacementCommand | undefined
+function readChange(bytes: Uint8Array): OrderedChange | undefined {
+  const value = parse(bytes) as OrderedChange | undefined
+  if (value?.operation !== undefined && !isId(value.operation)) return undefined
   switch (value?.type) {
     case 'pause':
       return typeof value.paused === 'boolean' ? value : undefined
@@ -285,6 +329,12 @@ function readChange(bytes: Uint8Array): PlacementCommand | undefined {
       return undefined
   }
 }
+
+/** A change, and the order that it is. */
+type OrderedChange = PlacementCommand & { readonly operation?: string | undefined }
+
+/** Orders that are remembered, so that one whose answer was lost can be given again. */
+const OPERATIONS_MAX = 128
 
 const HOST_STATES: readonly string[] = ['active', 'cordoned', 'draining', 'gone']
 

@@ -13,7 +13,7 @@ import type {
   Unsubscribe,
 } from '@quorate/core'
 import type { Host, SnapshotPolicy } from '@quorate/runtime'
-import { decodeAdmin, kvAdmin } from '../placement/admin.ts'
+import { decodeAdmin, kvAdmin, operationNames } from '../placement/admin.ts'
 import type { KvAdmin } from '../placement/admin.ts'
 import { answerForGroup } from '../placement/keeper.ts'
 import { MANAGED, RANGES, managedPlacement } from '../placement/managed.ts'
@@ -199,6 +199,10 @@ class EmbeddedKv extends Operations<Uint8Array | string, Uint8Array> implements 
     this.admin = kvAdmin({
       router: store.router,
       shardRoute: (shard) => store.routes.route(shard),
+      operation: operationNames(
+        store.host.clock,
+        store.host.random.fork(`kv/${store.name}/orders`),
+      ),
       replicas: () => store.partitioner.replicas,
       mapRoute() {
         if (managed !== undefined) return Promise.resolve(managed.mapRoute)

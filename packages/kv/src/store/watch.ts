@@ -3,7 +3,8 @@
 import { boundBytes } from '../key.ts'
 import type { KvEvent, WatchOptions } from '../kv.ts'
 import type { Router } from '../routing/router.ts'
-import { Moved } from '../routing/routed-call.ts'
+import { Moved, OnTheWay } from '../routing/routed-call.ts'
+import type { Route } from '../routing/routes.ts'
 import type { ValueFormat } from './entry.ts'
 import { following } from './following.ts'
 import { decodeWatchPage } from './watch-page.ts'
@@ -45,6 +46,8 @@ async function startPositions(
 ): Promise<Positions> {
   const { ranged, routes } = router
   return following(router, { signal }, 'beginning a watch', async (options) => {
+    // Keys on their way are in no range that is known, and whoever gets them tells of them.
+    if (ranged && !isWhole(routes.sorted)) throw new OnTheWay()
     const shards = (ranged ? routes.sorted : routes.all).map(({ shard, epoch }) => ({
       shard,
       epoch,
@@ -64,4 +67,14 @@ async function startPositions(
     if (ranged && (!same || sorted.length !== shards.length)) throw new Moved()
     return new Map(positions)
   })
+}
+
+/** Whether ranges in order leave no key out. */
+function isWhole(sorted: readonly Route[]): boolean {
+  let next: string | undefined = ''
+  for (const { range } of sorted) {
+    if (range === undefined || range.start !== next) return false
+    next = range.end
+  }
+  return next === undefined
 }

@@ -215,7 +215,7 @@ describe('the map', () => {
     expect(changed(start, { ...plan, to: ['__proto__'] }, 8)).toMatch(/not there/)
     expect(changed(start, { ...plan, shard: 9 }, 8)).toMatch(/no shard/)
     const done = must(changed(planned, { type: 'complete', shard: 0, move: 7 }, 9))
-    expect(done.shards[0]).toEqual({ epoch: 2, voters: ['h1', 'h2', 'h3'] })
+    expect(done.shards[0]).toEqual({ epoch: 2, voters: ['h1', 'h2', 'h3'], left: ['h0'] })
     expect(changed(done, { type: 'complete', shard: 0, move: 7 }, 10)).toMatch(/not under way/)
     const cancelled = must(changed(planned, { type: 'cancel', shard: 0, move: 7 }, 9))
     expect(cancelled.shards[0]).toEqual({ epoch: 1, voters: start.shards[0]?.voters })

@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly metrics?: (host: string) => Metrics
   /** Told of what hosts do with replicas, in order. */
   readonly onReplica?: (host: string, event: string) => void
+  /** Called once a host has done what another asked of it, before the answer leaves. */
+  readonly onDone?: (host: string, request: Uint8Array) => void
   /** Asked before each operation of a host's storage whether it fails. */
   readonly fault?: (host: string) => ReturnType<NonNullable<MemoryStorageOptions['fault']>>
 }
@@ -116,11 +118,19 @@ class Cluster implements TestCluster {
   }
 
   #watched(id: string, host: Host): Host {
-    const { onReplica } = this.#options
-    if (onReplica === undefined) return host
+    const { onReplica, onDone } = this.#options
+    if (onReplica === undefined && onDone === undefined) return host
     return new Proxy(host, {
       get(target, name) {
-        if (name === 'createReplica') {
+        if (name === 'serve' && onDone !== undefined) {
+          return (...[service, handler]: Parameters<Host['serve']>) =>
+            target.serve(service, async (request, from) => {
+              const answer = await handler(request, from)
+              onDone(id, request)
+              return answer
+            })
+        }
+        if (name === 'createReplica' && onReplica !== undefined) {
           return async (options: ReplicaOptions) => {
             onReplica(id, `${options.members === undefined ? 'join' : 'found'} ${options.group}`)
             const replica = await target.createReplica(options)
@@ -128,7 +138,7 @@ class Cluster implements TestCluster {
             return replica
           }
         }
-        if (name === 'dropReplica') {
+        if (name === 'dropReplica' && onReplica !== undefined) {
           return (group: string) => {
             onReplica(id, `drop ${group}`)
             return target.dropReplica(group)

@@ -63,6 +63,20 @@ export class History {
     this.#leaders = new Map()
   }
 
+  /** The group's first members, where whoever waited for it was there before them. */
+  found(bootstrap: Membership): void {
+    const first = this.#memberships[0]
+    if (first === undefined) this.#memberships.push({ index: 0, membership: bootstrap })
+    else {
+      hold(
+        first.index > 0 || first.membership.voters.join() === bootstrap.voters.join(),
+        'founded-once',
+        () =>
+          `it is founded by ${bootstrap.voters.join()} and by ${first.membership.voters.join()}`,
+      )
+    }
+  }
+
   /** How many entries have been applied by anybody. */
   get length(): LogIndex {
     return this.#ledger.length

@@ -29,8 +29,8 @@ export interface GroupWatchContext {
   readonly group: GroupId
   /** What the algorithm promises. */
   readonly promises: FullPromises
-  /** The members at the start. */
-  readonly bootstrap: Membership
+  /** The members at the start; absent where they are told later. */
+  readonly bootstrap?: Membership | undefined
   /** The disks of all hosts. */
   readonly disks: ReadonlyMap<NodeId, SimDisk>
   /** How a host's log stands with all writes under way, while it is up. */

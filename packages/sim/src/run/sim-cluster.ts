@@ -437,11 +437,9 @@ class Cluster implements SimCluster {
   #watchOf(group: GroupId, { members }: ReplicaOptions): GroupWatch {
     let watch = this.#watches.get(group)
     if (watch === undefined) {
-      if (members === undefined) throw new TypeError(`${group} is joined before it was founded`)
       watch = new GroupWatch({
         group,
         promises: { ...defaultPromises, ...this.#options.promises } as typeof defaultPromises,
-        bootstrap: membershipOf(members),
         disks: new Map([...this.#known].map(([id, { host }]) => [id, host.disk])),
         writtenOf: (id) => this.#host(id).written(group),
         fail: (error) => this.#timeline.fail(error),
@@ -449,6 +447,8 @@ class Cluster implements SimCluster {
       })
       this.#watches.set(group, watch)
     }
+    // Whoever waits for a group can be there before those who found it.
+    if (members !== undefined) watch.history.found(membershipOf(members))
     return watch
   }
 
