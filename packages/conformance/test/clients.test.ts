@@ -8,9 +8,7 @@ import {
   loopbackClients,
 } from '../src/transport/index.ts'
 
-describe('sound clients', () => {
-  clientConformance(test, loopbackClients)
-})
+clientConformance({ name: 'sound clients', test: { describe, it: test }, ...loopbackClients })
 
 describe('clients whose listener or dialer', () => {
   test.each(brokenClients.map((each) => [each.name, each] as const))('%s', async (_name, each) => {

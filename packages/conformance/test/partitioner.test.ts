@@ -9,15 +9,11 @@ import {
   soundPartitioner,
   soundPlacement,
   partitionerConformance,
-  testPlacement,
+  placementConformance,
 } from '../src/partitioner/index.ts'
 
-describe('a sound partitioner', () => {
-  partitionerConformance(test, soundPartitioner)
-})
-describe('a sound placement', () => {
-  testPlacement(test, soundPlacement)
-})
+partitionerConformance({ ...soundPartitioner, test: { describe, it: test } })
+placementConformance({ ...soundPlacement, test: { describe, it: test } })
 
 describe('a partitioner that', () => {
   test.each(brokenPartitioners)('$name', ({ fails: name, subject }) => {

@@ -12,7 +12,7 @@ import type { StorageHarness } from '@quorate/conformance/storage'
 storageConformance({
   name: 'the reference storage',
   test: { describe, it },
-  setup: () => referenceHarness.create(),
+  create: () => referenceHarness.create(),
 })
 
 async function failures(harness: StorageHarness): Promise<string[]> {

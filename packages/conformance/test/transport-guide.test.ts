@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { QuorateError, type NodeId, type Transport } from '@quorate/core'
 import ts from 'typescript'
-import { test } from 'vitest'
+import { describe, it } from 'vitest'
 import { transportConformance } from '../src/transport/index.ts'
 
 const guide = new URL('../../../docs/guides/write-a-transport.md', import.meta.url)
@@ -15,7 +15,9 @@ const exported: { DirectTransport?: new (hosts: Map<NodeId, Transport>) => Trans
 // oxlint-disable-next-line typescript/no-implied-eval
 new Function('exports', 'require', outputText)(exported, () => ({ QuorateError }))
 
-transportConformance(test, {
+transportConformance({
+  name: 'the transport of the guide',
+  test: { describe, it },
   async create() {
     const hosts = new Map<NodeId, Transport>()
     return {

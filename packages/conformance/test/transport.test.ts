@@ -9,8 +9,10 @@ import {
   type TransportHarness,
 } from '../src/transport/index.ts'
 
-describe('a sound transport', () => {
-  transportConformance(test, loopbackTransport)
+transportConformance({
+  name: 'a sound transport',
+  test: { describe, it: test },
+  ...loopbackTransport,
 })
 
 async function failures(harness: TransportHarness): Promise<string[]> {

@@ -1,6 +1,6 @@
 // Every algorithm and every table against the suites that anybody's would have to pass.
-import { describe, test } from 'vitest'
-import { partitionerConformance, testPlacement } from '@quorate/conformance/partitioner'
+import { describe, it } from 'vitest'
+import { partitionerConformance, placementConformance } from '@quorate/conformance/partitioner'
 import type { PartitionerSubject, PlacementSubject } from '@quorate/conformance/partitioner'
 import {
   allocatedTokens,
@@ -129,18 +129,18 @@ const placements: readonly PlacementSubject[] = [
   },
 ]
 
+const test = { describe, it }
+
 for (const subject of placements) {
-  describe(`${subject.name}, as a placement`, () => {
-    testPlacement(test, subject)
-  })
+  placementConformance({ ...subject, name: `${subject.name}, as a placement`, test })
 }
 
-describe('a ring through bytes, as a placement', () => {
-  testPlacement(test, {
-    ...placements[0]!,
-    create: (members) => decodeRing(encodeRing(hashRing({ members }))),
-    restore: (json) => decodeRing(encodeRing(hashRingFrom(json as HashRingJson) as HashRing)),
-  })
+placementConformance({
+  ...placements[0]!,
+  name: 'a ring through bytes, as a placement',
+  test,
+  create: (members) => decodeRing(encodeRing(hashRing({ members }))),
+  restore: (json) => decodeRing(encodeRing(hashRingFrom(json as HashRingJson) as HashRing)),
 })
 
 const supports = { uniformShards: true, zones: true, changes: true, minimalMovement: true }
@@ -163,36 +163,32 @@ const tables: readonly PartitionerSubject[] = [
 ]
 
 for (const subject of tables) {
-  describe(`${subject.name}, as a partitioner`, () => {
-    partitionerConformance(test, subject)
-  })
+  partitionerConformance({ ...subject, name: `${subject.name}, as a partitioner`, test })
 }
 
-describe('Redis slots, as a partitioner of its own number of shards', () => {
-  partitionerConformance(test, {
-    name: 'Redis slots',
-    create: (members, { replicas }) => {
-      const slots = redisSlots({ members, replicas })
-      return {
-        version: slots.version,
-        shards: 128,
-        replicas,
-        shardOf: (key) => Math.floor(slots.shardOf(key) / 128),
-        owners: (shard, n) => slots.owners(shard === 128 ? 16_384 : shard * 128 + (shard % 1), n),
-      }
-    },
-    supports: { uniformShards: true, zones: true, changes: false, minimalMovement: false },
-    peakToMean: 2,
-  })
+partitionerConformance({
+  name: 'Redis slots, as a partitioner of its own number of shards',
+  test,
+  create: (members, { replicas }) => {
+    const slots = redisSlots({ members, replicas })
+    return {
+      version: slots.version,
+      shards: 128,
+      replicas,
+      shardOf: (key) => Math.floor(slots.shardOf(key) / 128),
+      owners: (shard, n) => slots.owners(shard === 128 ? 16_384 : shard * 128 + (shard % 1), n),
+    }
+  },
+  supports: { uniformShards: true, zones: true, changes: false, minimalMovement: false },
+  peakToMean: 2,
 })
 
-describe('ranges of keys, as a partitioner', () => {
-  const splits = Array.from({ length: 127 }, (_, i) => `key-${String(i).padStart(3, '0')}`)
-  partitionerConformance(test, {
-    name: 'ranges of keys',
-    create: (members, options) => rangeTable({ members, splits, ...options }),
-    change: (table, change) => (table as RangeTable).with(change),
-    peakToMean: 1.001,
-    supports: { ...supports, uniformShards: false },
-  })
+const splits = Array.from({ length: 127 }, (_, i) => `key-${String(i).padStart(3, '0')}`)
+partitionerConformance({
+  name: 'ranges of keys, as a partitioner',
+  test,
+  create: (members, options) => rangeTable({ members, splits, ...options }),
+  change: (table, change) => (table as RangeTable).with(change),
+  peakToMean: 1.001,
+  supports: { ...supports, uniformShards: false },
 })

@@ -77,7 +77,7 @@ class MemoryFsDisk implements StorageDisk {
 storageConformance({
   name: `fsStorage over a file system in memory, in ${DIRECTORY}`,
   test: { describe, it },
-  setup: async () => new MemoryFsDisk(),
+  create: async () => new MemoryFsDisk(),
 })
 
 class DirectoryDisk implements StorageDisk {
@@ -123,5 +123,5 @@ class DirectoryDisk implements StorageDisk {
 storageConformance({
   name: 'fsStorage in a directory',
   test: { describe, it },
-  setup: async () => new DirectoryDisk(),
+  create: async () => new DirectoryDisk(),
 })

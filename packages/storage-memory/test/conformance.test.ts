@@ -5,7 +5,7 @@ import type { StorageDisk, StorageFault } from '@quorate/conformance/storage'
 import { memoryDisk, memoryStorage } from '@quorate/storage-memory'
 import { describe, it } from 'vitest'
 
-function setup(syncMs: () => number): StorageDisk {
+function create(syncMs: () => number): StorageDisk {
   const disk = memoryDisk()
   let active: StorageFault | undefined
   return {
@@ -32,11 +32,11 @@ function setup(syncMs: () => number): StorageDisk {
 storageConformance({
   name: 'memoryStorage',
   test: { describe, it },
-  setup: async () => setup(() => 0),
+  create: async () => create(() => 0),
 })
 
 storageConformance({
   name: 'memoryStorage with syncs that take time',
   test: { describe, it },
-  setup: async () => setup(() => (systemClock().now() % 2 < 1 ? 0 : 0.1)),
+  create: async () => create(() => (systemClock().now() % 2 < 1 ? 0 : 0.1)),
 })

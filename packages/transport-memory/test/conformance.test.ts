@@ -1,10 +1,12 @@
 // The in-process network keeps the contract of transports.
 import { clientConformance, transportConformance } from '@quorate/conformance/transport'
 import { defaultLimits } from '@quorate/core'
-import { describe, test } from 'vitest'
+import { describe, it } from 'vitest'
 import { memoryNetwork } from '../src/index.ts'
 
-transportConformance(test, {
+transportConformance({
+  name: 'memoryNetwork',
+  test: { describe, it },
   async create() {
     const network = memoryNetwork()
     return {
@@ -15,17 +17,17 @@ transportConformance(test, {
   },
 })
 
-describe('clients', () => {
-  clientConformance(test, {
-    async create() {
-      const network = memoryNetwork({ limits: defaultLimits })
-      return {
-        listener: network.listener('here'),
-        dialer: network.dialer(),
-        address: () => 'here',
-        nowhere: () => 'nowhere',
-        async close() {},
-      }
-    },
-  })
+clientConformance({
+  name: 'clients of memoryNetwork',
+  test: { describe, it },
+  async create() {
+    const network = memoryNetwork({ limits: defaultLimits })
+    return {
+      listener: network.listener('here'),
+      dialer: network.dialer(),
+      address: () => 'here',
+      nowhere: () => 'nowhere',
+      async close() {},
+    }
+  },
 })

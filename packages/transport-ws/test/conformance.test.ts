@@ -6,7 +6,7 @@ import {
   transportConformance,
   type TransportHarness,
 } from '@quorate/conformance/transport'
-import { describe, test } from 'vitest'
+import { describe, it } from 'vitest'
 import {
   webSocketDialer,
   webSocketListener,
@@ -50,11 +50,12 @@ function harness(options: WebSocketsOptions): TransportHarness {
   }
 }
 
-describe('plain', () => {
-  transportConformance(test, harness({}))
-})
-describe('with a secret', () => {
-  transportConformance(test, harness({ secret: 'thirty-two characters of a secret' }))
+const test = { describe, it }
+transportConformance({ name: 'plain', test, ...harness({}) })
+transportConformance({
+  name: 'with a secret',
+  test,
+  ...harness({ secret: 'thirty-two characters of a secret' }),
 })
 
 /** A port that was free a moment ago. */
@@ -66,17 +67,17 @@ async function freePort(): Promise<number> {
   return port
 }
 
-describe('clients', () => {
-  clientConformance(test, {
-    async create() {
-      const listener = webSocketListener({ port: 0 })
-      return {
-        listener,
-        dialer: webSocketDialer(),
-        address: () => `ws://127.0.0.1:${listener.port}`,
-        nowhere: async () => `ws://127.0.0.1:${await freePort()}`,
-        async close() {},
-      }
-    },
-  })
+clientConformance({
+  name: 'clients',
+  test,
+  async create() {
+    const listener = webSocketListener({ port: 0 })
+    return {
+      listener,
+      dialer: webSocketDialer(),
+      address: () => `ws://127.0.0.1:${listener.port}`,
+      nowhere: async () => `ws://127.0.0.1:${await freePort()}`,
+      async close() {},
+    }
+  },
 })

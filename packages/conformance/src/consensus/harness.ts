@@ -5,14 +5,6 @@ import { decodeUtf8, encodeUtf8 } from '@quorate/core'
 import type { Promises } from '@quorate/sim'
 import { CoreCluster } from '@quorate/sim'
 
-/** A test runner: the two functions of vitest, of Node's own runner and of most others. */
-export interface TestRunner {
-  /** Groups tests under a name. */
-  describe(name: string, body: () => void): unknown
-  /** Registers one test. */
-  it(name: string, body: () => void | Promise<void>): unknown
-}
-
 /** What an algorithm can do beyond what each must; a check that needs more is skipped. */
 export interface ConsensusSupports {
   /** Changes of membership, learners included. */

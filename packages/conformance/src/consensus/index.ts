@@ -9,12 +9,14 @@
 import { chaosChecks } from './chaos-checks.ts'
 import { coreChecks } from './core-checks.ts'
 import { groupChecks, readChecks } from './group-checks.ts'
-import type { ConsensusCheck, ConsensusHarness, TestRunner } from './harness.ts'
+import type { ConformanceOptions } from '../test-runner.ts'
+import type { ConsensusCheck, ConsensusHarness } from './harness.ts'
 import { lawChecks } from './law-checks.ts'
 import { membershipChecks } from './membership-checks.ts'
 import { snapshotChecks } from './snapshot-checks.ts'
 
-export type { ConsensusCheck, ConsensusHarness, ConsensusSupports, TestRunner } from './harness.ts'
+export type { ConformanceOptions, TestRunner } from '../test-runner.ts'
+export type { ConsensusCheck, ConsensusHarness, ConsensusSupports } from './harness.ts'
 export { brokenCores, type BrokenCore } from './broken.ts'
 
 /** Every check. */
@@ -29,12 +31,7 @@ export const consensusChecks: readonly ConsensusCheck[] = Object.freeze([
 ])
 
 /** What {@link consensusConformance} is given. */
-export interface ConsensusConformanceOptions extends ConsensusHarness {
-  /** What is tested; the name of the group of tests. */
-  readonly name: string
-  /** The runner. */
-  readonly test: TestRunner
-}
+export interface ConsensusConformanceOptions extends ConformanceOptions, ConsensusHarness {}
 
 /** Registers every check as a test. A check of what the algorithm does not support passes without running. */
 export function consensusConformance(options: ConsensusConformanceOptions): void {

@@ -12,15 +12,17 @@ export type { BrokenSubject } from './broken.ts'
 export { partitionerChecks, partitionerConformance } from './partitioner-suite.ts'
 export type {
   PartitionerCheck,
+  PartitionerConformanceOptions,
   PartitionerSubject,
   PartitionerSupport,
   SuiteMember,
 } from './partitioner-suite.ts'
-export { placementChecks, testPlacement } from './placement-suite.ts'
+export { placementChecks, placementConformance } from './placement-suite.ts'
 export type {
   PlacementCheck,
+  PlacementConformanceOptions,
   PlacementPromises,
   PlacementSubject,
   PlacementUnderTest,
 } from './placement-suite.ts'
-export type { TestFunction } from './suite.ts'
+export type { ConformanceOptions, TestRunner } from '../test-runner.ts'

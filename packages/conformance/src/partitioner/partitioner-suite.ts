@@ -11,7 +11,7 @@ import {
   ODD_KEYS,
   plainKeys,
 } from './suite.ts'
-import type { TestFunction } from './suite.ts'
+import type { ConformanceOptions } from '../test-runner.ts'
 
 /** One member of the partitioner under test. */
 export interface SuiteMember {
@@ -93,11 +93,20 @@ function allChecks(): PartitionerCheck[] {
   return checks
 }
 
+/** What {@link partitionerConformance} is given. */
+export interface PartitionerConformanceOptions extends ConformanceOptions, PartitionerSubject {
+  /** Names it in the report. */
+  readonly name: string
+}
+
 /** Registers every check that applies as a test. */
-export function partitionerConformance(test: TestFunction, subject: PartitionerSubject): void {
-  for (const { name, needs, run } of partitionerChecks) {
-    if (needs === undefined || subject.supports[needs]) test(name, () => run(subject))
-  }
+export function partitionerConformance(options: PartitionerConformanceOptions): void {
+  const { name: subject, test, supports } = options
+  test.describe(subject, () => {
+    for (const { name, needs, run } of partitionerChecks) {
+      if (needs === undefined || supports[needs]) test.it(name, () => run(options))
+    }
+  })
 }
 
 function make(subject: PartitionerSubject, members: number, replicas = 3): Partitioner {

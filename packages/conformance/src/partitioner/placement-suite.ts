@@ -11,7 +11,7 @@ import {
   ODD_KEYS,
   plainKeys,
 } from './suite.ts'
-import type { TestFunction } from './suite.ts'
+import type { ConformanceOptions } from '../test-runner.ts'
 import { suiteMembers } from './partitioner-suite.ts'
 import type { SuiteMember } from './partitioner-suite.ts'
 
@@ -49,7 +49,7 @@ export interface PlacementPromises {
   readonly historyIndependent: boolean
 }
 
-/** What {@link testPlacement} needs to know of the placement under test. */
+/** What {@link placementConformance} needs to know of the placement under test. */
 export interface PlacementSubject {
   /** Names the placement in the report. */
   readonly name: string
@@ -95,11 +95,20 @@ function allChecks(): PlacementCheck[] {
   return checks
 }
 
+/** What {@link placementConformance} is given. */
+export interface PlacementConformanceOptions extends ConformanceOptions, PlacementSubject {
+  /** Names it in the report. */
+  readonly name: string
+}
+
 /** Registers every check that applies as a test. */
-export function testPlacement(test: TestFunction, subject: PlacementSubject): void {
-  for (const { name, needs, run } of placementChecks) {
-    if (needs === undefined || subject.supports[needs]) test(name, () => run(subject))
-  }
+export function placementConformance(options: PlacementConformanceOptions): void {
+  const { name: subject, test, supports } = options
+  test.describe(subject, () => {
+    for (const { name, needs, run } of placementChecks) {
+      if (needs === undefined || supports[needs]) test.it(name, () => run(options))
+    }
+  })
 }
 
 function answerChecks(it: Declare): void {

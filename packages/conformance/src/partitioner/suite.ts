@@ -3,9 +3,6 @@
 import { AssertionError, isQuorateError } from '@quorate/core'
 import type { ErrorCode } from '@quorate/core'
 
-/** Registers a test, which fails by throwing: `test` of vitest, jest or node:test. */
-export type TestFunction = (name: string, run: () => void) => unknown
-
 /** Throws unless `condition` holds. */
 export function check(condition: boolean, message: string | (() => string)): asserts condition {
   if (!condition) throw new AssertionError(typeof message === 'string' ? message : message())

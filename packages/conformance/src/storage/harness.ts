@@ -2,14 +2,6 @@
 // neither knows the other, so any test framework and any storage fit together.
 import type { GroupId, HostStorage, IndexRange, StorageSupports } from '@quorate/core'
 
-/** The two functions of a test runner that the suite needs; those of vitest, jest and `node:test` fit. */
-export interface TestRunner {
-  /** Groups tests under a name. */
-  describe(name: string, body: () => void): unknown
-  /** Registers one test. */
-  it(name: string, body: () => Promise<void>): unknown
-}
-
 /**
  * A fault that the suite asks for. `sync`: the next attempt to make something durable fails, as a
  * failed fsync does. `no-space`: the disk is full until healed. `short-write`: writes come back

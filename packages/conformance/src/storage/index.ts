@@ -7,18 +7,14 @@
  * @packageDocumentation
  */
 import { durabilityChecks } from './durability-checks.ts'
-import type { StorageCheck, StorageDisk, StorageHarness, TestRunner } from './harness.ts'
+import type { ConformanceOptions } from '../test-runner.ts'
+import type { StorageCheck, StorageHarness } from './harness.ts'
 import { lifeChecks } from './life-checks.ts'
 import { logChecks } from './log-checks.ts'
 import { snapshotChecks } from './snapshot-checks.ts'
 
-export type {
-  StorageCheck,
-  StorageDisk,
-  StorageFault,
-  StorageHarness,
-  TestRunner,
-} from './harness.ts'
+export type { ConformanceOptions, TestRunner } from '../test-runner.ts'
+export type { StorageCheck, StorageDisk, StorageFault, StorageHarness } from './harness.ts'
 export { brokenStorages, referenceHarness, type BrokenStorage } from './broken.ts'
 
 /** Every check. */
@@ -30,24 +26,18 @@ export const storageChecks: readonly StorageCheck[] = Object.freeze([
 ])
 
 /** What {@link storageConformance} is given. */
-export interface StorageConformanceOptions {
-  /** What is tested; the name of the group of tests. */
-  readonly name: string
-  /** The runner. */
-  readonly test: TestRunner
-  /** Makes an empty disk for one check. */
-  readonly setup: () => Promise<StorageDisk>
-}
+export interface StorageConformanceOptions extends ConformanceOptions, StorageHarness {}
 
 /**
  * Registers every check as a test. A check of a capability that the storage does not declare in its
  * `supports`, or of a fault that the disk cannot make, passes without running.
  */
-export function storageConformance({ name, test, setup }: StorageConformanceOptions): void {
+export function storageConformance(options: StorageConformanceOptions): void {
+  const { name, test } = options
   test.describe(name, () => {
     for (const check of storageChecks) {
       test.it(check.name, async () => {
-        await runStorageCheck(check, { create: setup })
+        await runStorageCheck(check, options)
       })
     }
   })

@@ -2,9 +2,6 @@
 // neither knows the other, so any test framework and any transport fit together.
 import type { NodeId, Transport, TransportSupports } from '@quorate/core'
 
-/** Registers one test: `test` of vitest and of `node:test`, or `it` of mocha, fit as they are. */
-export type TestFunction = (name: string, body: () => Promise<void>) => unknown
-
 /** The hosts of one check. */
 export interface TransportHosts {
   /**

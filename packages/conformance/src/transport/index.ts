@@ -10,7 +10,8 @@ import { defined } from '@quorate/core'
 import { clientChecks } from './client-checks.ts'
 import type { ClientHarness } from './client-harness.ts'
 import { frameChecks } from './frame-checks.ts'
-import type { TestFunction, TransportCheck, TransportHarness } from './harness.ts'
+import type { ConformanceOptions } from '../test-runner.ts'
+import type { TransportCheck, TransportHarness } from './harness.ts'
 import { identityChecks } from './identity-checks.ts'
 import { lifeChecks } from './life-checks.ts'
 import { peerChecks } from './peer-checks.ts'
@@ -18,7 +19,8 @@ import { peerChecks } from './peer-checks.ts'
 export type { ClientCheck, ClientEnds, ClientHarness } from './client-harness.ts'
 export { clientChecks } from './client-checks.ts'
 export { brokenClients, loopbackClients, type BrokenClients } from './client-loopback.ts'
-export type { TestFunction, TransportCheck, TransportHarness, TransportHosts } from './harness.ts'
+export type { ConformanceOptions, TestRunner } from '../test-runner.ts'
+export type { TransportCheck, TransportHarness, TransportHosts } from './harness.ts'
 export { brokenTransports, loopbackTransport, type BrokenTransport } from './broken.ts'
 
 /** Every check. */
@@ -29,21 +31,33 @@ export const transportChecks: readonly TransportCheck[] = Object.freeze([
   ...frameChecks,
 ])
 
+/** What {@link transportConformance} is given. */
+export interface TransportConformanceOptions extends ConformanceOptions, TransportHarness {}
+
+/** What {@link clientConformance} is given. */
+export interface ClientConformanceOptions extends ConformanceOptions, ClientHarness {}
+
 /**
  * Registers every check as a test. Checks of capabilities that the transport does not declare in
  * its `supports` pass without running.
  */
-export function transportConformance(test: TestFunction, harness: TransportHarness): void {
-  for (const check of transportChecks) {
-    test(check.name, async () => {
-      if (await applies(check, harness)) await check.run(harness)
-    })
-  }
+export function transportConformance(options: TransportConformanceOptions): void {
+  const { name, test } = options
+  test.describe(name, () => {
+    for (const check of transportChecks) {
+      test.it(check.name, async () => {
+        if (await applies(check, options)) await check.run(options)
+      })
+    }
+  })
 }
 
 /** Registers every check of a listener and a dialer for clients as a test. */
-export function clientConformance(test: TestFunction, harness: ClientHarness): void {
-  for (const check of clientChecks) test(check.name, () => check.run(harness))
+export function clientConformance(options: ClientConformanceOptions): void {
+  const { name, test } = options
+  test.describe(name, () => {
+    for (const check of clientChecks) test.it(check.name, () => check.run(options))
+  })
 }
 
 async function applies(check: TransportCheck, harness: TransportHarness): Promise<boolean> {
