@@ -12,7 +12,7 @@ import {
   simulate,
   sweep,
 } from '@quorate/sim'
-import { choose, simulatedConsensus } from '../choices.ts'
+import { choose, simulatedConsensus, simulatedStorage } from '../choices.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { createProgress } from '../output/progress.ts'
 import type { OutputOptions } from '../output/report.ts'
@@ -23,14 +23,17 @@ import { integer, withOutput } from './options.ts'
 const DRIFT_MAX = 0.04
 const SEED_MAX = 0xffffffff
 
-interface RunOptions extends OutputOptions {
+interface Choice {
   readonly consensus: string
+  readonly storage: string
+}
+
+interface RunOptions extends OutputOptions, Choice {
   readonly seeds: number
   readonly seed?: number
 }
 
-interface ReplayOptions extends OutputOptions {
-  readonly consensus: string
+interface ReplayOptions extends OutputOptions, Choice {
   readonly seed: number
   readonly picture?: string
   readonly minimise?: true
@@ -39,30 +42,35 @@ interface ReplayOptions extends OutputOptions {
 /** Adds the commands. */
 export function addSim(program: Command): void {
   const sim = program.command('sim').description('simulate clusters with faults, from a seed')
-  withOutput(sim.command('run').description('run many seeds; exit code 1 where one fails'))
+  withChoice(sim.command('run').description('run many seeds; exit code 1 where one fails'))
     .option('--seeds <count>', 'how many', integer(1, 10_000_000), 100)
     .option('--seed <seed>', 'the first one (default: a fresh one)', integer(0, SEED_MAX))
-    .option(
-      '--consensus <name>',
-      `the algorithm: ${Object.keys(simulatedConsensus).join(', ')}`,
-      'raft',
-    )
     .action(run)
-  withOutput(sim.command('replay').description('run one seed again; exit code 1 where it fails'))
+  withChoice(sim.command('replay').description('run one seed again; exit code 1 where it fails'))
     .requiredOption('--seed <seed>', 'which one', integer(0, SEED_MAX))
-    .option(
-      '--consensus <name>',
-      `the algorithm: ${Object.keys(simulatedConsensus).join(', ')}`,
-      'raft',
-    )
     .option('--picture <file>', 'write a page with every message, crash and term')
     .option('--minimise', 'take away every fault without which it fails as well')
     .action(replay)
 }
 
-function settings(consensus: string): Omit<SimulateOptions, 'seed'> {
+function withChoice(command: Command): Command {
+  return withOutput(command)
+    .option(
+      '--consensus <name>',
+      `the algorithm: ${Object.keys(simulatedConsensus).join(', ')}`,
+      'raft',
+    )
+    .option(
+      '--storage <name>',
+      `the log: ${Object.keys(simulatedStorage).join(', ')}, both with the faults of a disk`,
+      'memory',
+    )
+}
+
+function settings({ consensus, storage }: Choice): Omit<SimulateOptions, 'seed'> {
   return {
     ...choose(simulatedConsensus, consensus, '--consensus'),
+    ...choose(simulatedStorage, storage, '--storage'),
     stateMachine: registerMap,
     workload: registerWorkload(),
     canonicalSnapshots: true,
@@ -72,6 +80,7 @@ function settings(consensus: string): Omit<SimulateOptions, 'seed'> {
 }
 
 async function run(options: RunOptions): Promise<void> {
+  const { consensus, storage } = options
   const firstSeed = options.seed ?? randomSeed()
   const started = performance.now()
   const seconds = (): number => (performance.now() - started) / 1_000
@@ -79,10 +88,11 @@ async function run(options: RunOptions): Promise<void> {
   let seeds = 0
   let simulatedMs = 0
   const result = await sweep({
-    ...settings(options.consensus),
+    ...settings(options),
     firstSeed,
     seeds: options.seeds,
-    replay: (seed) => `npx quorate sim replay --seed ${seed} --consensus ${options.consensus}`,
+    replay: (seed) =>
+      `npx quorate sim replay --seed ${seed} --consensus ${consensus} --storage ${storage}`,
     onSeed(one) {
       seeds++
       simulatedMs += one.simulatedMs
@@ -99,23 +109,20 @@ async function run(options: RunOptions): Promise<void> {
     seedsPerSecond: result.seeds / seconds(),
     simulatedPerSecond: result.simulatedMs / 1_000 / seconds(),
   }
-  printResult(
-    options,
-    { consensus: options.consensus, firstSeed, ...totals, ...rate, failures },
-    () =>
-      [
-        ...failures,
-        `${options.consensus}: ${result.seeds} seeds from ${firstSeed}, ${failures.length} failed; ${Math.round(result.simulatedMs / 1_000)} simulated seconds in ${rate.secondsTaken.toFixed(1)} s (${rate.seedsPerSecond.toFixed(1)} seeds, ${Math.round(rate.simulatedPerSecond)} simulated seconds a second)`,
-        `faults: ${Object.entries(result.faults)
-          .map(([kind, count]) => `${kind} ${count}`)
-          .join(', ')}`,
-      ].join('\n'),
+  printResult(options, { consensus, storage, firstSeed, ...totals, ...rate, failures }, () =>
+    [
+      ...failures,
+      `${consensus} over ${storage}: ${result.seeds} seeds from ${firstSeed}, ${failures.length} failed; ${Math.round(result.simulatedMs / 1_000)} simulated seconds in ${rate.secondsTaken.toFixed(1)} s (${rate.seedsPerSecond.toFixed(1)} seeds, ${Math.round(rate.simulatedPerSecond)} simulated seconds a second)`,
+      `faults: ${Object.entries(result.faults)
+        .map(([kind, count]) => `${kind} ${count}`)
+        .join(', ')}`,
+    ].join('\n'),
   )
   if (failures.length > 0) throw new CommandEnd('failed')
 }
 
 async function replay(options: ReplayOptions): Promise<void> {
-  const whole = { ...settings(options.consensus), seed: options.seed }
+  const whole = { ...settings(options), seed: options.seed }
   const result = await simulate(whole)
   const minimised =
     options.minimise === true && result.failure !== undefined
@@ -128,6 +135,8 @@ async function replay(options: ReplayOptions): Promise<void> {
   const { traceHash, events, simulatedMs, committed, faults, failure } = result
   const summary = {
     seed: options.seed,
+    consensus: options.consensus,
+    storage: options.storage,
     traceHash,
     events,
     simulatedMs,

@@ -59,7 +59,8 @@ export class ShadowLog {
     hold(
       isPrefix,
       'storage-durable',
-      () => `${host} was told that ${acknowledged} is durable and starts from ${image.lastIndex}`,
+      () =>
+        `${host} was told that ${acknowledged} is durable and starts from ${image.lastIndex}, with ${differenceOf(this.#told, image)}`,
     )
     this.#underWay = []
     return kept
@@ -84,6 +85,19 @@ function isSame(a: DiskImage, b: DiskImage): boolean {
   const [x, y] = [a.hardState, b.hardState]
   if (x !== y && (x === undefined || y === undefined || !equalBytes(x, y))) return false
   return a.entries.every((entry, at) => isSameEntry(entry, b.entries[at] as Entry))
+}
+
+/** What is not as it was told, for a person. */
+function differenceOf(told: DiskImage, found: DiskImage): string {
+  const at = told.entries.findIndex((entry, index) => {
+    const other = found.entries[index]
+    return other === undefined || !isSameEntry(entry, other)
+  })
+  const of = (image: DiskImage): string =>
+    `${image.firstIndex} to ${image.lastIndex} after epoch ${image.baseEpoch}, snapshot ${image.snapshot?.id}, state ${image.hardState?.join()}, ${
+      at < 0 ? 'equal entries' : `epoch ${image.entries[at]?.epoch} at ${told.firstIndex + at}`
+    }`
+  return `${of(found)} instead of ${of(told)}`
 }
 
 /** Whether two entries are equal, payload and all. */
