@@ -95,6 +95,7 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
       index: reached,
       gap: false,
       partial: true,
+      blank: r.blank,
     })
     return
   }
@@ -201,6 +202,7 @@ function acknowledge(r: PaxosState, to: NodeId, config: number, gap: boolean): v
     index: r.log.lastIndex,
     gap,
     partial: false,
+    blank: r.blank,
   })
 }
 

@@ -75,7 +75,7 @@ function writeBody(writer: ByteWriter, m: PaxosMessage): void {
       return writeEntries(writer, m.entries)
     case 'accepted':
       writer.varint(m.index)
-      return writer.uint8(flags(m.gap, m.partial))
+      return writer.uint8(flags(m.gap, m.partial, m.blank))
     case 'decide':
       return writer.varint(m.decided)
     case 'refill':
@@ -143,8 +143,9 @@ function readBody(
     }
     case 'accepted': {
       const index = reader.varint()
-      const bits = readFlags(reader, 2)
-      return { type, config, ballot, index, gap: (bits & 1) !== 0, partial: (bits & 2) !== 0 }
+      const bits = readFlags(reader, 3)
+      const [gap, partial, blank] = [(bits & 1) !== 0, (bits & 2) !== 0, (bits & 4) !== 0]
+      return { type, config, ballot, index, gap, partial, blank }
     }
     case 'decide':
       return { type, config, ballot, decided: reader.varint() }
@@ -233,18 +234,17 @@ function writeHeartbeatReply(writer: ByteWriter, m: HeartbeatReply): void {
   writer.varint(m.stamp)
   writer.varint(m.priority)
   writer.varint(m.decided)
-  writer.uint8(flags(m.blank, m.hibernating))
+  writer.uint8(flags(m.blank, m.hibernating, m.briefed))
   writeIds(writer, m.starved)
 }
 
 function readHeartbeatReply(reader: ByteReader, head: Head): HeartbeatReply {
   const [round, stamp, priority] = [reader.varint(), reader.varint(), reader.varint()]
   const decided = reader.varint()
-  const bits = readFlags(reader, 2)
-  const [blank, hibernating] = [(bits & 1) !== 0, (bits & 2) !== 0]
-  const type = 'heartbeatReply'
-  const starved = readIds(reader)
-  return { type, ...head, round, stamp, priority, decided, blank, hibernating, starved }
+  const bits = readFlags(reader, 3)
+  const [blank, hibernating, briefed] = [(bits & 1) !== 0, (bits & 2) !== 0, (bits & 4) !== 0]
+  const standing = { priority, decided, blank, briefed, hibernating, starved: readIds(reader) }
+  return { type: 'heartbeatReply', ...head, round, stamp, ...standing }
 }
 
 function writePulled(writer: ByteWriter, m: Pulled): void {
@@ -316,8 +316,8 @@ function readId(reader: ByteReader): NodeId {
   }
 }
 
-function flags(first: boolean, second = false): number {
-  return (first ? 1 : 0) | (second ? 2 : 0)
+function flags(first: boolean, second = false, third = false): number {
+  return (first ? 1 : 0) | (second ? 2 : 0) | (third ? 4 : 0)
 }
 
 function readFlags(reader: ByteReader, bits: number): number {

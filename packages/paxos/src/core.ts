@@ -13,6 +13,7 @@ import type {
 } from '@quorate/core'
 import { assert, assertNever, encode } from '@quorate/core'
 import { act } from './ballot-election.ts'
+import { settleBriefing } from './briefing.ts'
 import { entriesReadToApply, handOut, handleApplied, maybeDecide } from './decide.ts'
 import { hardStateCodec } from './hard-state.ts'
 import { surrenderLease, tickLeader } from './heartbeat.ts'
@@ -90,6 +91,7 @@ export class PaxosCore implements ConsensusCore<PaxosMessage> {
   #settle(): Effects<PaxosMessage> {
     const r = this.r
     if (r.inspections.size > 0) settleInspections(r)
+    if (r.briefing !== undefined) settleBriefing(r)
     handOut(r)
     const persist = r.out.mustPersist ? this.#persist() : undefined
     r.log.trim(r.applying)

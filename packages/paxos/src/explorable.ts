@@ -129,7 +129,6 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
   writer.text(`${r.role} ${r.leader ?? ''} ${r.grantedTo ?? ''}`)
   for (const value of [
     r.config,
-    r.configSeen,
     r.promised,
     r.accepted,
     r.blankTo,
@@ -146,6 +145,7 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
     r.seq - r.durableSeq,
     Math.max(0, r.promiseSeq - r.durableSeq),
     Math.max(0, r.acceptedSeq - r.durableSeq),
+    Math.max(0, r.briefedSeq - r.durableSeq),
     r.fetch?.snapshot.index ?? 0,
     r.askRound,
     r.patience,
@@ -178,7 +178,8 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
 }
 
 function writeUnderWay(writer: ByteWriter, r: PaxosState): void {
-  const { adoption, repair, change, transfer, pulling, refill } = r
+  const { adoption, repair, change, transfer, pulling, refill, briefing } = r
+  if (briefing !== undefined) writer.text(`${briefing.config} ${briefing.index ?? ''}`)
   for (const id of [...r.promises.keys()].sort()) {
     const { accepted, length, decided, blank, floor } = r.promises.get(id) as Standing
     const lost = floor === undefined ? '' : `${floor.accepted} ${floor.length}`
@@ -244,6 +245,7 @@ function writeProgress(writer: ByteWriter, r: PaxosState, p: Progress): void {
   writer.uint8(
     flag(p.inStep, 0) |
       flag(p.blank, 1) |
+      flag(p.briefed, 6) |
       flag(p.hibernating, 2) |
       flag(p.reading > 0, 3) |
       flag(r.now - p.movedAt >= r.options.heartbeatIntervalMs, 4) |

@@ -3,7 +3,9 @@
 import type { NodeId } from '@quorate/core'
 import { follow } from './accept.ts'
 import { becomeContent, becomeDiscontent, mayLead } from './ballot-election.ts'
+import { askBriefing, isBriefed } from './briefing.ts'
 import { advanceDecided } from './decide.ts'
+import { NEVER_TOLD } from './hard-state.ts'
 import { maySleep, sleep } from './hibernation.ts'
 import { startPull } from './pull.ts'
 import type { Heartbeat, HeartbeatReply } from './messages.ts'
@@ -11,7 +13,7 @@ import { becomeFollower, preempted, sendPrepare } from './prepare.ts'
 import type { Progress } from './progress.ts'
 import { confirmQuorum, contentQuorum, prepareQuorum, reachedBy } from './quorums.ts'
 import { awaitRound, releaseReads } from './read-barrier.ts'
-import { joinerHeard, noteBlank, tellJoiners } from './reconfigure.ts'
+import { joinerHeard, noteBlank, sealWhenReady, tellJoiners } from './reconfigure.ts'
 import { sendAccept, sendProbe } from './replicate.ts'
 import { reofferSnapshot } from './snapshot.ts'
 import type { PaxosState } from './state.ts'
@@ -109,7 +111,7 @@ export function handleHeartbeat(r: PaxosState, from: NodeId, m: Heartbeat): void
   if (!r.membership.voters.includes(r.id) && !r.membership.learners.includes(r.id)) {
     // It joins, or has left: it is no acceptor of this ballot, and learns what is decided.
     if (m.decided > r.decided) startPull(r, from)
-    // Durable first: that it was told of this membership is what lets it vote under the next.
+    askBriefing(r, from)
     return sendHeartbeatReply(r, from, m.round, true)
   }
   if (!m.happy) return handleUnhappy(r, from, m)
@@ -117,6 +119,7 @@ export function handleHeartbeat(r: PaxosState, from: NodeId, m: Heartbeat): void
   becomeContent(r)
   if (r.accepted === m.ballot) advanceDecided(r, Math.min(m.decided, r.log.lastIndex))
   if (r.config !== m.config) return
+  askBriefing(r, from)
   noteFreshness(r, m)
   if (m.hibernate && r.decided === r.log.lastIndex && m.decided === r.decided) {
     r.hibernating = true
@@ -145,7 +148,13 @@ function grantLease(r: PaxosState, to: NodeId): void {
   r.grantedUntil = r.now + r.options.electionTimeoutMs
 }
 
-function sendHeartbeatReply(r: PaxosState, to: NodeId, round: number, afterPersist = false): void {
+/** Answers a heartbeat. */
+export function sendHeartbeatReply(
+  r: PaxosState,
+  to: NodeId,
+  round: number,
+  afterPersist = false,
+): void {
   const recent = r.now - 2 * r.options.electionTimeoutMs
   const starved: NodeId[] = []
   for (const [id, at] of r.starvedAt) {
@@ -161,6 +170,7 @@ function sendHeartbeatReply(r: PaxosState, to: NodeId, round: number, afterPersi
     priority: mayLead(r) ? r.options.priority : 0,
     decided: r.decided,
     blank: r.blank,
+    briefed: afterPersist ? r.blankTo !== NEVER_TOLD : isBriefed(r),
     hibernating: r.hibernating,
     starved,
   }
@@ -181,11 +191,15 @@ function noteFreshness(r: PaxosState, m: Heartbeat): void {
 export function handleHeartbeatReply(r: PaxosState, from: NodeId, m: HeartbeatReply): void {
   if (r.role !== 'leader') return
   const p = r.progress.get(from)
-  if (p === undefined) return joinerHeard(r, from, m.decided)
+  if (p === undefined) {
+    if (m.briefed) joinerHeard(r, from, m.decided)
+    return
+  }
   p.priority = m.priority
   p.starved = m.starved
   p.hibernating = m.hibernating
   p.decided = m.decided
+  p.briefed = m.briefed
   if (m.ballot > r.promised) {
     // An answer like this confirms nothing, and nothing will be accepted there in this ballot.
     if (r.membership.voters.includes(from)) preempted(r, m.ballot)
@@ -220,6 +234,7 @@ function goOn(r: PaxosState, p: Progress): void {
     }
   }
   if (r.transfer !== undefined && r.transfer.to === p.id) transferCaughtUp(r, p)
+  if (r.change !== undefined) sealWhenReady(r)
 }
 
 function confirmRounds(r: PaxosState): void {

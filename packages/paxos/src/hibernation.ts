@@ -11,7 +11,11 @@ export function maySleep(r: PaxosState): boolean {
   if (r.decided !== r.log.lastIndex || r.log.stableIndex !== r.log.lastIndex) return false
   if (r.reads.size > 0 || r.transfer !== undefined || r.change !== undefined) return false
   const since = r.now - r.options.electionTimeoutMs
-  return r.peers.every((p) => p.match === r.log.lastIndex && !p.blank && p.heardAt > since)
+  return r.peers.every((p) => {
+    // Who has to find out about its past does so while heartbeats come; a learner's matters to nobody.
+    const whole = p.briefed && !(p.blank && r.membership.voters.includes(p.id))
+    return whole && p.match === r.log.lastIndex && p.heardAt > since
+  })
 }
 
 /** Asks all to sleep; sleeps once all said that they do. */

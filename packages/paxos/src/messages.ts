@@ -78,6 +78,8 @@ export interface Accepted extends Envelope {
   readonly gap: boolean
   /** Whether this only makes room for more, and acknowledges nothing. */
   readonly partial: boolean
+  /** As in {@link Promise1b}: it may be the first that the leader hears of it. */
+  readonly blank: boolean
 }
 
 /** Tells that entries are decided; not answered. */
@@ -118,6 +120,8 @@ export interface HeartbeatReply extends Envelope {
   readonly decided: LogIndex
   /** As in {@link Promise1b}. */
   readonly blank: boolean
+  /** Whether it knows, durably, in which epochs it may have voted and forgotten it: in none after this one. */
+  readonly briefed: boolean
   /** Whether it has stopped waiting for heartbeats. */
   readonly hibernating: boolean
   /** Voters that it hears and that asked it for a leader of late. */

@@ -39,8 +39,10 @@ export class Progress {
   reading = 0
   /** In `snapshot`: when one was offered last. */
   offeredAt = 0
-  /** Whether it lacks its past; counts for nothing then. */
+  /** Whether it lacks its past; counts for nothing then. What it said before may still arrive, and changes nothing. */
   blank = false
+  /** Whether it said that it may vote in the next epoch. */
+  briefed = false
   /** Whether it has stopped waiting for heartbeats. */
   hibernating = false
   /** Voters that it hears and that told it that they lack a leader. */
@@ -70,6 +72,7 @@ export class Progress {
     copy.reading = this.reading
     copy.offeredAt = this.offeredAt
     copy.blank = this.blank
+    copy.briefed = this.briefed
     copy.hibernating = this.hibernating
     copy.starved = this.starved
     return copy

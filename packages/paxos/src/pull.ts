@@ -6,7 +6,6 @@ import { wellFormed } from './accept.ts'
 import { adoptionArrived } from './adopt.ts'
 import { learn, raisePromise, sealedWithout } from './learn.ts'
 import type { Pulled } from './messages.ts'
-import { told } from './reconfigure.ts'
 import type { PaxosState, Pulling, Stretch } from './state.ts'
 
 // Each may have one message on its way or waiting, which bounds what is held in memory.
@@ -78,7 +77,6 @@ function takeBase(r: PaxosState, m: Pulled): void {
   const base = m.base as NonNullable<Pulled['base']>
   r.configs.restore(r.decided, base)
   r.membership = base
-  told(r)
   if (r.decided === 0) r.initial = base
   r.out.hardStateChanged = true
 }

@@ -1,12 +1,14 @@
 // Read barriers: a leader notes what is decided, proves that nobody else can have led since, and only
 // then lets the read go. Followers ask it to; a lease or enough freshness saves the round.
 import type { CallId, NodeId, ReadMode } from '@quorate/core'
+import { briefingAnswered } from './briefing.ts'
 import { tellDecided } from './decide.ts'
 import { confirmsAlone, leaseHolds, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
 import type { ReadReply, ReadRequest } from './messages.ts'
 import type { ForwardedRead, LeaderRead } from './pending-reads.ts'
 import { inspect, inspectionsWakeAt, tickInspections } from './quorum-read.ts'
+import { joins } from './reconfigure.ts'
 import type { PaxosState } from './state.ts'
 
 // With as many rounds under way, further reads share the next one.
@@ -147,7 +149,7 @@ export function followerReads(r: PaxosState): void {
 }
 
 /** A token that no read of this replica had or will have, not even before or after a restart. */
-function nextToken(r: PaxosState): number {
+export function nextToken(r: PaxosState): number {
   let token = 0
   do token = r.random.uint32() * 0x200000 + r.random.below(0x200000)
   while (r.reads.forwarded.has(token) || r.inspections.has(token))
@@ -172,7 +174,7 @@ function sendRead(r: PaxosState, leader: NodeId, read: ForwardedRead): void {
 
 /** Takes a follower's request. Asked twice, it is answered twice, each time by a round of its own. */
 export function handleRead(r: PaxosState, from: NodeId, m: ReadRequest): void {
-  if (r.role !== 'leader' || !r.progress.has(from)) return
+  if (r.role !== 'leader' || !(r.progress.has(from) || joins(r, from))) return
   if (r.reads.size + r.inspections.size >= r.limits.pendingCallsMax) return
   const deadline = r.now + r.options.readTimeoutMs
   leaderRead(r, { from, id: m.token, index: -1, round: -1, deadline }, m.lease)
@@ -180,6 +182,7 @@ export function handleRead(r: PaxosState, from: NodeId, m: ReadRequest): void {
 
 /** Takes the leader's answer. */
 export function handleReadReply(r: PaxosState, m: ReadReply): void {
+  if (briefingAnswered(r, m)) return
   const read = r.reads.forwarded.get(m.token)
   if (read === undefined) {
     r.mark('paxos/read/late-reply')

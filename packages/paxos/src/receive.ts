@@ -21,7 +21,6 @@ import { handleTakeOver } from './transfer.ts'
 /** Takes a message. */
 export function receive(r: PaxosState, from: NodeId, m: PaxosMessage): void {
   if (from === r.id) return
-  if (m.config > r.configSeen) r.configSeen = m.config
   // What is decided is decided under every membership.
   if (m.type === 'pull') return handlePull(r, from, m)
   if (m.type === 'pulled') return handlePulled(r, from, m)

@@ -4,9 +4,8 @@ import type { CallId, LogIndex, Membership, MembershipTarget, NodeId } from '@qu
 import { isQuorateError, isVoter, membershipOf, sameMembers } from '@quorate/core'
 import { becomeDiscontent, mayLead } from './ballot-election.ts'
 import { membershipPayload } from './config-history.ts'
-import { NEVER_TOLD } from './hard-state.ts'
 import { watchSuccessors } from './hand-over.ts'
-import { sendHeartbeat } from './heartbeat.ts'
+import { sendHeartbeat, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
 import { becomeFollower, takeOver } from './prepare.ts'
 import type { Progress } from './progress.ts'
@@ -73,7 +72,8 @@ function wishedMembers(r: PaxosState, target: MembershipTarget): Membership | st
 function begin(r: PaxosState, id: CallId | undefined, target: Membership): void {
   const deadline = r.now + 10 * r.options.electionTimeoutMs
   r.change = { id, target, stage: 'learn', deadline, caughtUp: 0, joiners: new Map() }
-  if (!sealWhenReady(r)) tellJoiners(r)
+  // Those who are to vote say how they stand.
+  if (!sealWhenReady(r)) startRound(r)
 }
 
 function newVoters(r: PaxosState, { target }: PendingChange): readonly NodeId[] {
@@ -83,17 +83,23 @@ function newVoters(r: PaxosState, { target }: PendingChange): readonly NodeId[] 
 /** How far a new voter has come, where it has been heard of at all. */
 function comeTo(r: PaxosState, change: PendingChange, id: NodeId): LogIndex | undefined {
   const p = r.progress.get(id)
-  if (p !== undefined) return p.inStep ? p.match : undefined
+  if (p !== undefined) return p.inStep && p.briefed ? p.match : undefined
   return change.joiners.get(id)
 }
 
-/** Seals the epoch once all new voters are near the log's end: the next one shall not wait for them long. */
-function sealWhenReady(r: PaxosState): boolean {
+/**
+ * Seals the epoch once all new voters are near the log's end: the next one shall not wait for them long.
+ * Nor before all that lack their past know where it ended, or they could not vote in the next either.
+ */
+export function sealWhenReady(r: PaxosState): boolean {
   const { change } = r
   if (change === undefined || change.stage !== 'learn' || r.transfer !== undefined) return false
   for (const id of newVoters(r, change)) {
     const index = comeTo(r, change, id)
     if (index === undefined || index + r.options.promoteLagEntries < r.log.lastIndex) return false
+  }
+  for (const p of r.peers) {
+    if (p.blank && !p.briefed && change.target.voters.includes(p.id)) return false
   }
   seal(r, change)
   return true
@@ -124,10 +130,15 @@ export function tellJoiners(r: PaxosState): void {
   }
 }
 
+/** Whether a replica is about to become a voter. */
+export function joins(r: PaxosState, id: NodeId): boolean {
+  return r.change?.target.voters.includes(id) === true
+}
+
 /** One who shall join tells how far it is. */
 export function joinerHeard(r: PaxosState, from: NodeId, decided: LogIndex): void {
   const { change } = r
-  if (change === undefined || !change.target.voters.includes(from)) return
+  if (change === undefined || !joins(r, from)) return
   change.joiners.set(from, Math.max(decided, change.joiners.get(from) ?? 0))
   sealWhenReady(r)
 }
@@ -175,25 +186,11 @@ export function activate(r: PaxosState): void {
   // Removed before, and a member again: it has its own say now.
   r.watching = false
   r.out.hardStateChanged = true
-  told(r)
   becomeFollower(r, Math.max(r.promised, r.log.epoch(index) ?? 0), undefined)
   becomeDiscontent(r)
   r.event('epoch', { version: membership.version, index })
   if (!isVoter(membership, r.id)) watchSuccessors(r, before, led)
   else if (led && mayLead(r)) takeOver(r, false)
-}
-
-/**
- * A replica that began with nothing is told of a membership for the first time. It may be one that
- * voted before and lost its disk: so it does not vote under this one, nor under any that somebody else
- * works under already. A new voter has always been told of the one before, which seals no epoch
- * without having heard of it.
- */
-export function told(r: PaxosState): void {
-  if (r.blankTo !== NEVER_TOLD) return
-  r.mark('paxos/reconfigure/told')
-  r.blankTo = Math.max(r.config, r.configSeen)
-  r.out.hardStateChanged = true
 }
 
 /** The membership in force has a leader: whoever asked for it is told. */
@@ -223,8 +220,8 @@ export function abandonChange(r: PaxosState): void {
  * next one has the same members, and nothing was promised in it.
  */
 export function noteBlank(r: PaxosState, p: Progress, blank: boolean): void {
-  p.blank = blank
-  if (!blank || !r.membership.voters.includes(p.id)) return
+  if (blank) p.blank = true
+  if (!p.blank || !p.briefed || !r.membership.voters.includes(p.id)) return
   if (r.change !== undefined || r.sealed || r.decided < r.syncIndex || r.now < r.handOverAfter)
     return
   if (p.decided + r.options.promoteLagEntries < r.log.lastIndex) return

@@ -21,7 +21,7 @@ const READ_MESSAGES = 4
  */
 export function beginStream(r: PaxosState, p: Progress, standing: Standing): void {
   p.heardAt = r.now
-  p.blank = standing.blank
+  if (standing.blank) p.blank = true
   p.decided = standing.decided
   const { accepted, length, decided } = standing
   let keep = Math.min(decided, r.log.lastIndex)
@@ -153,6 +153,8 @@ function messageEnd(entries: readonly Entry[], start: number, bytesMax: number):
 /** Takes an acceptor's answer. What it told before may arrive after; how far it is never falls by that. */
 export function handleAccepted(r: PaxosState, p: Progress, m: Accepted): void {
   p.heardAt = r.now
+  // It lost its disk in this very ballot, and was told all that it missed by somebody else.
+  if (m.blank) p.blank = true
   if (m.index > r.log.lastIndex || p.state === 'prepare') return
   p.inflight.acknowledge(m.index)
   if (m.partial) {

@@ -97,6 +97,20 @@ export interface PendingChange {
   readonly joiners: Map<NodeId, LogIndex>
 }
 
+/** What a replica that began with nothing asks a leader before it may vote. */
+export interface Briefing {
+  /** The membership that it asks under. */
+  readonly config: number
+  /** Whom. */
+  readonly leader: NodeId
+  /** Names the read. */
+  readonly token: number
+  /** What must be decided here first; `undefined` before the answer. */
+  readonly index: LogIndex | undefined
+  /** When it was sent last. */
+  readonly sentAt: number
+}
+
 /** A snapshot being fetched. */
 export interface PendingFetch {
   /** Which. */
@@ -197,14 +211,16 @@ export class PaxosState {
   acceptedSeq = 0
   /** Under memberships up to this version it lacks its past and must not be counted. */
   blankTo: number
+  /** The question under which memberships it may have voted, while it is open. */
+  briefing: Briefing | undefined
+  /** The batch that makes the answer durable. */
+  briefedSeq = 0
   /** What was accepted and then lost, until the log reaches as far again. */
   floor: Floor | undefined
   /** The members before the first entry. */
   initial: Membership | undefined
   /** The membership in force: that of the last decided stop-sign. */
   membership: Membership
-  /** The latest version that anybody else worked under. */
-  configSeen = 0
   /** The decided index in the hard state last handed out, and when that was. */
   savedDecided: LogIndex
   /** When the hard state was handed out last. */

@@ -91,7 +91,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
       base: fc.option(membership, { nil: undefined }),
     }),
   ),
-  of('accepted', { index: number, gap: flag, partial: flag }),
+  of('accepted', { index: number, gap: flag, partial: flag, blank: flag }),
   of('decide', { decided: number }),
   of('heartbeat', { round: number, happy: flag, hibernate: flag, decided: number, echo: number }),
   of('heartbeatReply', {
@@ -100,6 +100,7 @@ const message: fc.Arbitrary<PaxosMessage> = fc.oneof(
     priority: number,
     decided: number,
     blank: flag,
+    briefed: flag,
     hibernating: flag,
     starved: fc.array(id),
   }),

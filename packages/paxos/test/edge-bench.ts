@@ -49,6 +49,8 @@ export interface BenchOptions {
   readonly limits?: Partial<Limits>
   readonly recovered?: Partial<DurableState>
   readonly appliedIndex?: number
+  /** Whether it knows of no members. */
+  readonly joins?: boolean
 }
 
 /** One core, its time, and a disk that answers when told. */
@@ -61,7 +63,7 @@ export class Bench {
     this.core = paxos(options.paxos ?? {}).create({
       id: 'a',
       group: 'g',
-      bootstrap: membershipOf(abc),
+      bootstrap: options.joins === true ? undefined : membershipOf(abc),
       appliedIndex: options.appliedIndex ?? 0,
       now: 0,
       tracer,
@@ -128,8 +130,8 @@ export function accept(
   return { type: 'accept', config: 1, ballot: of, prev: index, prevEpoch, syncTo, decided, entries }
 }
 
-export function accepted(of: number, index: number): PaxosMessage {
-  return { type: 'accepted', config: 1, ballot: of, index, gap: false, partial: false }
+export function accepted(of: number, index: number, blank = false): PaxosMessage {
+  return { type: 'accepted', config: 1, ballot: of, index, gap: false, partial: false, blank }
 }
 
 export function heartbeat(of: number, round: number, decided: number): PaxosMessage {
@@ -142,7 +144,8 @@ export function heartbeatReply(
   round: number,
   more: Partial<Extract<PaxosMessage, { type: 'heartbeatReply' }>> = {},
 ): PaxosMessage {
-  const rest = { stamp: 1, priority: 1, decided: 0, blank: false, hibernating: false, starved: [] }
+  const past = { blank: false, briefed: true, hibernating: false, starved: [] }
+  const rest = { stamp: 1, priority: 1, decided: 0, ...past }
   return { type: 'heartbeatReply', config: 1, ballot: of, round, ...rest, ...more }
 }
 

@@ -17,12 +17,24 @@ import {
   snapshotAt,
   stopSign,
 } from './edge-bench.ts'
+import { blankEdges } from './edges-blank.ts'
 import type { Scenario } from './scenarios.ts'
 
 const b1 = ballot(1, 'b')
 const c2 = ballot(2, 'c')
 
 export const edges: Readonly<Record<string, Scenario>> = {
+  ...blankEdges,
+
+  'who waits to be replaced does not take over, though its leader asks it to'({ tracer }) {
+    const bench = new Bench(tracer)
+    bench.from('b', accept(b1, [0, 0], []))
+    bench.persisted()
+    bench.step({ type: 'requestSnapshot', id: 1 })
+    bench.from('b', { type: 'takeOver', config: 1, ballot: b1 })
+    expect(bench.core.status()).toMatchObject({ role: 'follower', epoch: b1 })
+  },
+
   'what no leader can have sent changes nothing'({ tracer }) {
     const bench = new Bench(tracer)
     const nonsense = [

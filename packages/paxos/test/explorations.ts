@@ -4,6 +4,7 @@ import type { ExploreOptions, ExploreResult } from '@quorate/sim'
 import { ballotOf } from '../src/ballot.ts'
 import { explorablePaxos } from '../src/explorable.ts'
 import type { PaxosMessage } from '../src/index.ts'
+import { beginWithoutC, lateNews, loseDisk } from './lost-disk.ts'
 
 /** One exploration and what it is known to find: the counts change only with the protocol. */
 export interface Exploration {
@@ -80,6 +81,16 @@ function behind(group: Group): void {
   group.heal()
 }
 
+/** b has lost its disk, and a, with which it had begun the second epoch, is down; c is about to hear of it. */
+function lost(group: Group): void {
+  led(group)
+  beginWithoutC(group)
+  loseDisk(group, 'b')
+  const news = lateNews(group)
+  group.crash('a')
+  group.send('a', 'c', news)
+}
+
 export const duels: readonly Exploration[] = [
   {
     name: 'a first ballot and a proposal',
@@ -89,17 +100,17 @@ export const duels: readonly Exploration[] = [
   {
     name: 'two proposers',
     options: { ...base, ...nothing, timeouts: 2, proposals: 1 },
-    expected: { states: 76_500, transitions: 210_371, depth: 11, complete: false },
+    expected: { states: 76_500, transitions: 210_387, depth: 11, complete: false },
   },
   {
     name: 'three ballots, with disks that answer at once',
     options: { ...base, ...nothing, timeouts: 3, proposals: 2, persistAtOnce: true },
-    expected: { states: 76_500, transitions: 157_586, depth: 8, complete: false },
+    expected: { states: 76_503, transitions: 157_642, depth: 8, complete: false },
   },
   {
     name: 'two proposers and a crash at any moment',
     options: { ...base, ...nothing, timeouts: 2, proposals: 1, crashes: 1 },
-    expected: { states: 76_500, transitions: 190_192, depth: 10, complete: false },
+    expected: { states: 76_502, transitions: 191_864, depth: 10, complete: false },
   },
   {
     name: 'ballots over logs that differ',
@@ -116,7 +127,7 @@ export const duels: readonly Exploration[] = [
       crashes: 1,
       persistAtOnce: true,
     },
-    expected: { states: 76_503, transitions: 238_702, depth: 11, complete: false },
+    expected: { states: 76_500, transitions: 241_920, depth: 11, complete: false },
   },
   {
     name: 'an election that asks first',
@@ -126,6 +137,11 @@ export const duels: readonly Exploration[] = [
 ]
 
 export const changes: readonly Exploration[] = [
+  {
+    name: 'a voter that lost its disk, and is told of its group by one that lags behind',
+    options: { ...base, ...nothing, prepare: lost, timeouts: 4, persistAtOnce: true },
+    expected: { states: 3_750, transitions: 15_445, depth: 25, complete: true },
+  },
   {
     name: 'a change of leader while an entry is on its way',
     options: { ...base, ...nothing, prepare: led, timeouts: 1, proposals: 1 },
@@ -143,7 +159,7 @@ export const changes: readonly Exploration[] = [
       crashes: 1,
       persistAtOnce: true,
     },
-    expected: { states: 76_502, transitions: 189_641, depth: 7, complete: false },
+    expected: { states: 76_500, transitions: 191_258, depth: 7, complete: false },
   },
   {
     name: 'a read while the leader changes',
@@ -168,7 +184,7 @@ export const changes: readonly Exploration[] = [
       proposals: 1,
       targets: [{ voters: ['a', 'b'] }],
     },
-    expected: { states: 76_500, transitions: 239_183, depth: 11, complete: false },
+    expected: { states: 76_502, transitions: 239_394, depth: 11, complete: false },
   },
   {
     name: 'a stop-sign that removes the leader, with a crash',
@@ -181,7 +197,7 @@ export const changes: readonly Exploration[] = [
       targets: [{ voters: ['b', 'c'] }],
       persistAtOnce: true,
     },
-    expected: { states: 76_502, transitions: 193_786, depth: 9, complete: false },
+    expected: { states: 76_500, transitions: 197_222, depth: 9, complete: false },
   },
   {
     name: 'a stop-sign that makes a learner a voter',
@@ -195,7 +211,7 @@ export const changes: readonly Exploration[] = [
       targets: [{ voters: ['a', 'c'] }],
       persistAtOnce: true,
     },
-    expected: { states: 76_504, transitions: 197_670, depth: 11, complete: false },
+    expected: { states: 76_504, transitions: 199_771, depth: 10, complete: false },
   },
   {
     name: 'a snapshot fetched while the leader changes',

@@ -41,13 +41,13 @@ function bodyOf(m: PaxosMessage): string {
     case 'accept':
       return ` prev=${m.prev} sync=${m.syncTo} decided=${m.decided} ${entriesText(m)}`
     case 'accepted':
-      return ` ${m.index}${bits({ gap: m.gap, partial: m.partial })}`
+      return ` ${m.index}${bits({ gap: m.gap, partial: m.partial, blank: m.blank })}`
     case 'decide':
       return ` ${m.decided}`
     case 'heartbeat':
       return ` round=${m.round} decided=${m.decided}${bits({ unhappy: !m.happy, hibernate: m.hibernate })}`
     case 'heartbeatReply':
-      return ` round=${m.round}${bits({ blank: m.blank, hibernating: m.hibernating })}${m.starved.length === 0 ? '' : ` starved=${m.starved.join()}`}`
+      return ` round=${m.round}${bits({ blank: m.blank, unbriefed: !m.briefed, hibernating: m.hibernating })}${m.starved.length === 0 ? '' : ` starved=${m.starved.join()}`}`
     case 'ask':
       return ` round=${m.round}`
     case 'answer':

@@ -6,6 +6,7 @@ import { CoreCluster } from '@quorate/sim'
 import { expect } from 'vitest'
 import type { PaxosMessage, PaxosOptions } from '../src/index.ts'
 import { mixed } from './chaos.ts'
+import { beginWithoutC, lateNews, loseDisk } from './lost-disk.ts'
 
 type Group = CoreCluster<PaxosMessage>
 
@@ -367,7 +368,44 @@ const refilling: Readonly<Record<string, Scenario>> = {
   },
 }
 
+const losing: Readonly<Record<string, Scenario>> = {
+  'a voter that lost its disk is not talked into an epoch in which it had accepted something'(
+    context,
+  ) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    beginWithoutC(group)
+    expect(group.leader()).toBe('a')
+    expect(group.replica('a').appliedIndex).toBe(3)
+    const versions = (): number[] =>
+      group.ids.map((id) => group.replica(id).running.status().membership.version)
+    expect(versions()).toEqual([2, 2, 1])
+    loseDisk(group, 'b')
+    group.partition(['b', 'c'], ['a'])
+    const news = lateNews(group)
+    // c, which knows of the first epoch only, tells b of that one; of the second both hear afterwards.
+    for (let n = 0; n < 300 && group.replica('b').appliedIndex === 0; n++) live(group, 10)
+    expect(versions()).toEqual([2, 1, 1])
+    group.step('c', { type: 'receive', from: 'a', message: news })
+    live(group, 10_000)
+    expect(versions()).toEqual([2, 2, 2])
+    // b counts for nothing, so that c, which knows nothing of it either, cannot lead.
+    expect(group.leader()).toBeUndefined()
+    group.heal()
+    live(group, 20_000)
+    expect(group.replica('b').appliedIndex).toBe(group.replica('a').appliedIndex)
+    expect(versions()).toEqual([3, 3, 3])
+    put(group, group.leader() as NodeId, 'z')
+    // And now it counts again.
+    group.crash('a')
+    live(group, 20_000)
+    put(group, group.leader() as NodeId, 'zz')
+  },
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
+  ...losing,
   ...sleeping,
   ...preferring,
   ...growing,
