@@ -17,7 +17,7 @@ import { connect } from '@quorate/kv'
 import { webSocketDialer } from '@quorate/transport-ws'
 
 /** The built command; `QUORATE_CLI` names another build of it. */
-const CLI =
+export const CLI: string =
   process.env['QUORATE_CLI'] ??
   fileURLToPath(new URL('../../../apps/playground/dist/cli.js', import.meta.url))
 
@@ -41,6 +41,8 @@ export interface ProcessCluster {
   readonly data: string
   /** Where clients connect. */
   readonly addresses: readonly string[]
+  /** What says who and where a host is, in the options of the command. */
+  arguments(id: string): readonly string[]
   /** Starts a host; resolves when it takes clients. */
   start(id: string, extra?: readonly string[]): Promise<void>
   /** Starts a host that comes into the running cluster, or comes again; resolves when it takes clients. */
@@ -146,15 +148,17 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
       )
     })
   }
-  const start = (id: string, extra: readonly string[] = []): Promise<void> => {
+  const argumentsOf = (id: string): readonly string[] => {
     const peers = ids
       .filter((other) => other !== id)
       .map((other) => `${other}=ws://127.0.0.1:${peerPort(other)}`)
     const ports = ['--client-port', String(clientPort(id)), '--peer-port', String(peerPort(id))]
     const { consensus, storage = 'fs', shards = 8 } = options
     const parts = ['--consensus', consensus, '--storage', storage, '--shards', String(shards)]
-    return launch(id, ['--peers', peers.join(','), ...ports, ...parts, ...extra])
+    return ['--peers', peers.join(','), ...ports, ...parts]
   }
+  const start = (id: string, extra: readonly string[] = []): Promise<void> =>
+    launch(id, [...argumentsOf(id), ...extra])
   const end = async (id: string, signal: NodeJS.Signals): Promise<number | null> => {
     const child = children.get(id)
     if (child === undefined || child.exitCode !== null || child.signalCode !== null)
@@ -168,6 +172,7 @@ export async function processCluster(options: ProcessClusterOptions): Promise<Pr
   return {
     data,
     addresses,
+    arguments: argumentsOf,
     start,
     join: (id, extra = []) =>
       launch(id, ['--join', addresses.join(','), '--storage', options.storage ?? 'fs', ...extra]),

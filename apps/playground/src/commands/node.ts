@@ -133,8 +133,12 @@ export function addNode(program: Command): void {
       () => `host ${options.id} takes clients at ${clientAddress}, dashboard ${dashboard}`,
     )
     process.send?.({ type: 'ready', clientAddress, dashboard })
-    await stopped
-    await host.close({ signal: AbortSignal.timeout(5_000) })
+    const failure = await Promise.race([stopped, host.diskFailed])
+    const closing = host.close({ signal: AbortSignal.timeout(5_000) })
+    if (failure === undefined) return closing
+    // What fails now fails for the same reason.
+    await closing.catch(() => undefined)
+    throw failure
   })
 }
 

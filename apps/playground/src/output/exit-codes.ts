@@ -16,6 +16,7 @@ export const exitCodes = {
   config: [8, 'an option or a data directory does not fit'],
   corrupt: [9, 'stored data is damaged'],
   compacted: [10, 'the changes asked for are no longer held'],
+  disk: [74, 'the disk has failed: nothing is stored any more until a restart'],
   interrupted: [130, 'interrupted before it could end in order'],
 } as const
 
@@ -39,6 +40,7 @@ const byCode: Partial<Record<ErrorCode, Exit>> = {
   SESSION_EXPIRED: 'unknown',
   STORAGE_ALGORITHM_MISMATCH: 'config',
   STORAGE_CORRUPT: 'corrupt',
+  STORAGE_FAILED: 'disk',
   STORAGE_LOCKED: 'config',
   STORAGE_VERSION_MISMATCH: 'config',
   TIMEOUT: 'unavailable',

@@ -54,6 +54,8 @@ export interface RunningHost extends Pick<Closeable, 'close'> {
   readonly clientAddress: string
   /** The dashboard. */
   readonly dashboard: string
+  /** Resolves with why once its disk has failed: nothing is stored from then on. */
+  readonly diskFailed: Promise<QuorateError>
 }
 
 /** Where a host keeps what it knows of the others. */
@@ -88,6 +90,11 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       transport,
     })
     open.push(host)
+    const diskFailed = new Promise<QuorateError>((resolve) => {
+      host.on('replicaFailed', ({ error }) => {
+        if (error.code === 'STORAGE_FAILED') resolve(error)
+      })
+    })
     // Only now: where another process has this data, that is what has to be said.
     checkUnchanged(settings)
     const partitioner = placement(plan.members, plan.shards, plan.replicas)
@@ -122,6 +129,7 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       kv,
       clientAddress,
       dashboard: `http://${urlHost(bind)}:${port}`,
+      diskFailed,
       close: (options) => closeAll(open, options),
     }
   } catch (error) {
