@@ -14,7 +14,9 @@ const DONORS_MAX = 4
 /** Asks a member for what is decided here and not yet known, unless others are being asked already. */
 export function startPull(r: PaxosState, from: NodeId): void {
   if (r.fetch !== undefined) return
-  if (r.pulling === undefined) {
+  // What was asked for may have come from the leader meanwhile, and nobody be asked for what is left.
+  if (r.pulling !== undefined) settle(r, r.pulling)
+  if (r.pulling === undefined || r.pulling.stretches.length === 0) {
     const first = newStretch(r.decided + 1, 0)
     r.pulling = { stretches: [first], target: 0, failed: new Set() }
     ask(r, first, from)

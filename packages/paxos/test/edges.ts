@@ -82,6 +82,26 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(bench.step({ type: 'tick' }).send[0]?.message.type).toBe('ask')
   },
 
+  'what was asked of donors and came from the leader is asked of nobody any more'({ tracer }) {
+    const bench = new Bench(tracer)
+    const all = entriesOf(1, b1, b1, b1, b1, b1, b1, b1, b1, b1, b1)
+    const first = bench.from('c', answer(1, 10)).send
+    expect(first.map(({ to, message }) => [to, message.type])).toEqual([['c', 'pull']])
+    const more = bench.from('c', pulled(b1, 0, 10, all.slice(0, 2))).send
+    expect(more.map(({ message }) => message)).toMatchObject([
+      { type: 'pull', first: 3, last: 4 },
+      { type: 'pull', first: 5, last: 6 },
+    ])
+    bench.from('b', accept(b1, [2, b1], all.slice(2), { decided: 10 }))
+    expect(bench.core.status()).toMatchObject({ commitIndex: 10 })
+    // Another epoch has begun, of which only donors can tell.
+    bench.now += 1_000
+    const { send } = bench.from('c', { ...heartbeat(c2, 1, 12), config: 2 })
+    expect(send.map(({ to, message }) => [to, message])).toMatchObject([
+      ['c', { type: 'pull', first: 11, last: 0 }],
+    ])
+  },
+
   "old entries that arrive after the ballot they were read for are nobody's"({ tracer }) {
     const bench = new Bench(tracer, { limits: { logWindowBytesMax: 100 } })
     bench.lead()

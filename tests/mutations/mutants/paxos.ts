@@ -405,6 +405,14 @@ export const mutants: readonly Mutant[] = [
     killedBy: [scenarios],
   },
   {
+    id: 'paxos-pull-outlives-its-use',
+    file: `${src}/pull.ts`,
+    find: '  if (r.pulling !== undefined) settle(r, r.pulling)\n',
+    replace: '',
+    breaks: 'Who was given by its leader what it had asked of others can ask for more.',
+    killedBy: [edges],
+  },
+  {
     id: 'paxos-one-donor',
     file: `${src}/pull.ts`,
     find: 'const DONORS_MAX = 4\n',
