@@ -110,9 +110,14 @@ export class GroupWatch {
   /** A batch is about to become part of a disk's image. */
   persisting(id: NodeId, image: DiskImage, batch: WriteBatch): void {
     const { truncateFrom } = batch
-    if (truncateFrom === undefined || truncateFrom > this.history.length) return
-    // What has rotted may be thrown away with all after it: the others still have it.
-    if (image.faulty.length > 0) return
+    if (truncateFrom === undefined) return
+    if (image.faulty.length > 0) {
+      // What has rotted may be thrown away with all after it: the others still have it. And what was
+      // acknowledged before counts, as with a disk that is replaced.
+      this.#lost.set(id, image.clone())
+      return
+    }
+    if (truncateFrom > this.history.length) return
     const before = image.clone()
     const after = image.clone()
     after.apply(batch)
