@@ -88,7 +88,7 @@ describe('a table of hosts', () => {
 })
 
 function member(id: string, shards: number[], leads: number[], more = {}): MemberOverview {
-  return { id, state: 'active', reachable: true, shards, leads, ...more }
+  return { id, state: 'active', reachable: true, suspect: false, shards, leads, ...more }
 }
 
 describe('transfers of leaders', () => {

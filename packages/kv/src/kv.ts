@@ -246,6 +246,8 @@ export interface HostStatus {
   readonly id: NodeId
   /** Whether it answered. */
   readonly reachable: boolean
+  /** Whether the host that was asked has not reached it for `suspectAfterMs`. */
+  readonly suspect: boolean
   /** Where clients connect to it, where it said so. */
   readonly address: string | undefined
   /** How many shards it leads. */

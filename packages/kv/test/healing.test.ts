@@ -12,6 +12,7 @@ import { encodeMap, routeTable } from '../src/routing/routes.ts'
 import type { ClusterMap, RouteTable } from '../src/routing/routes.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { plainValues } from '../src/store/entry.ts'
+import { encodeWatchPage } from '../src/store/watch-page.ts'
 import { Operations } from '../src/store/operations.ts'
 import { ManualClock } from './support/manual-clock.ts'
 import { bytes } from './support/machine.ts'
@@ -70,6 +71,12 @@ describe('a client with an old map', () => {
     if (request.kind === 'map') {
       asked.push(`map of ${to}`)
       return { ok: true, mapVersion: 2, body: encodeMap(map) }
+    }
+    if (request.kind === 'watch') {
+      asked.push(`watch of ${request.shard} from ${request.after ?? 'now'}`)
+      // Nothing happens, so that the watch stays where it is.
+      if (request.after !== undefined) return refused('CLOSED')
+      return { ok: true, mapVersion: 2, body: encodeWatchPage(7, []) }
     }
     const [shard, epoch, what] = read(request)
     asked.push(`${what} at ${shard} of ${to}`)
@@ -140,6 +147,33 @@ describe('a client with an old map', () => {
     await ended(Promise.all(keys.map((key) => store.get(key))))
     expect(asked.filter((one) => one.startsWith('map'))).toEqual(['map of a'])
     expect(asked).toHaveLength(40 + 1 + 40)
+  })
+
+  test('does not begin to watch while keys are on their way, since nobody would tell of them', async () => {
+    const [left, right] = after.shards
+    if (left === undefined || right === undefined) throw new Error('two shards')
+    // The one has given its keys away, and the other has not got them yet.
+    map = { ...after, shards: [left, { ...right, range: undefined }] }
+    routes.install(map)
+    let begun: string | undefined
+    const stop = new AbortController()
+    const onStart = (token: string): void => void (begun = token)
+    const watching = (async () => {
+      for await (const _ of store.watch({ onStart, signal: stop.signal }));
+    })()
+    for (let turn = 0; turn < 200; turn++) await Promise.resolve()
+    expect(begun).toBeUndefined()
+    map = after
+    for (let turn = 0; begun === undefined && turn < 10_000; turn++) {
+      await Promise.resolve()
+      if (turn % 20 === 19) clock.advance(1)
+    }
+    stop.abort()
+    expect(asked.filter((one) => one.endsWith('from now'))).toEqual([
+      'watch of 0 from now',
+      'watch of 1 from now',
+    ])
+    await ended(watching)
   })
 
   test('waits while keys are on their way, and says so where that takes too long', async () => {

@@ -23,11 +23,11 @@ describe('a shard with too few replicas', () => {
     cluster = await testCluster({ shards: 4, metrics, ...options })
     for (const shard of [0, 1, 2, 3]) await cluster.leader(shard)
   }
-  const short = (id: string): number => {
+  const metric = (id: string, name: string): number => {
     const text = (all.get(id) as PrometheusMetrics).text()
-    const found = /^kv_shards_under_replicated_count\{[^}]*\} (\d+)$/m.exec(text)
-    return Number(found?.[1])
+    return Number(new RegExp(`^${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(text)?.[1])
   }
+  const short = (id: string): number => metric(id, 'kv_shards_under_replicated_count')
   const until = async (enough: () => boolean | Promise<boolean>): Promise<void> => {
     while (!(await enough())) await new Promise((resolve) => setTimeout(resolve, 5))
   }
@@ -53,6 +53,33 @@ describe('a shard with too few replicas', () => {
       const status = await cluster.kv('b').status()
       return status.shards.every(({ underReplicated }) => !underReplicated)
     })
+  })
+
+  test('comes with a suspicion of its host, which ends with it and replaces nothing', async () => {
+    const managed = { intervalMs: 20, suspectAfterMs: 60, replaceAfterMs: 3_600_000 }
+    await open({ spare: ['d'], kv: { managed } })
+    await cluster.start('d')
+    const kv = cluster.kv('a')
+    await kv.admin.join('d')
+    const settled = async (): Promise<boolean> =>
+      (await kv.admin.placement()).shards.every(({ move }) => move === undefined)
+    while ((await kv.admin.plan()).length > 0 || !(await settled())) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const suspects = async (): Promise<string> =>
+      (await kv.status()).hosts.flatMap(({ id, suspect }) => (suspect ? [id] : [])).join()
+    await until(() => metric('a', 'kv_hosts_suspect_count') === 0)
+    expect(await suspects()).toBe('')
+    const { version } = await kv.admin.placement()
+    await cluster.kill('c')
+    await until(() => metric('a', 'kv_hosts_suspect_count') === 1)
+    await until(() => metric('b', 'kv_hosts_suspect_count') === 1)
+    expect(await suspects()).toBe('c')
+    expect(short('a')).toBeGreaterThan(0)
+    await cluster.start('c')
+    await until(() => metric('a', 'kv_hosts_suspect_count') === 0)
+    expect(await suspects()).toBe('')
+    expect((await kv.admin.placement()).version).toBe(version)
   })
 
   test('is told of by its leader where a host is there and its disk is not', async () => {

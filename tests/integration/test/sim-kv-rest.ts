@@ -100,8 +100,8 @@ function unlike(
     if ((placement.map?.hosts ?? options.mapHosts).includes(id)) wanted.push(MAP_GROUP)
     const running = host.replicas().map(({ group }) => group)
     if (running.join() !== wanted.toSorted().join()) return `${id} runs ${running.join()}`
-    // Who once held the map keeps what it had of it, lest it should ever begin the map anew.
-    const held = cluster.stored(id).filter((group) => wanted.includes(group) || group !== MAP_GROUP)
+    // Who once held the map keeps a mark of that alone, lest it should ever begin the map anew.
+    const held = cluster.stored(id).filter((group) => !group.startsWith('kv-left-'))
     if (held.join() !== wanted.toSorted().join()) return `the disk of ${id} holds ${held.join()}`
     for (const [shard, { voters, epoch }] of placement.shards.entries()) {
       const status = store.replica(shard)?.consensus()

@@ -129,6 +129,7 @@ export async function takePart(host: RunningHost, options: NodeOptions): Promise
 /** What the store goes by, as the options say it. */
 function managedOptions(options: ClusterOptions): ManagedOptions {
   return {
+    suspectAfterMs: options.suspectAfter,
     replaceAfterMs: options.replaceAfter === 0 ? NEVER_MS : options.replaceAfter,
     movesMax: options.moves,
     moveBytesPerSecond: options.moveRate,

@@ -175,6 +175,7 @@ function argumentsOf(
     data: options.data,
     bind: options.bind,
     log: options.log,
+    'suspect-after': options.suspectAfter,
     'replace-after': options.replaceAfter,
     moves: options.moves,
     ...(options.moveRate === undefined ? {} : { 'move-rate': options.moveRate }),

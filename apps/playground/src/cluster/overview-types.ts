@@ -8,6 +8,8 @@ export interface MemberOverview {
   readonly state: 'active' | 'cordoned' | 'draining' | 'unknown'
   /** Whether it answers. */
   readonly reachable: boolean
+  /** Whether it has not been reached for `--suspect-after`. */
+  readonly suspect: boolean
   /** Where clients connect to it, where it said so. */
   readonly address?: string | undefined
   /** The shards of which it is a voter. */

@@ -11,10 +11,11 @@ export function overviewOf(
   mapError?: string,
 ): ClusterOverview {
   const shards = status.shards.filter(({ voters, owners }) => voters.length + owners.length > 0)
-  const hosts = status.hosts.map(({ id, reachable, address }): MemberOverview => ({
+  const hosts = status.hosts.map(({ id, reachable, suspect, address }): MemberOverview => ({
     id,
     state: placement === undefined ? 'unknown' : (placement.hosts[id] ?? 'unknown'),
     reachable,
+    suspect,
     address,
     shards: shards.filter(({ voters }) => voters.includes(id)).map(({ shard }) => shard),
     leads: shards.filter(({ leader }) => leader === id).map(({ shard }) => shard),

@@ -66,10 +66,10 @@ async function list(options: ClientOptions): Promise<void> {
 
 function textOf(overview: ClusterOverview): string {
   const { hosts, underReplicated, leaderless, moves, paused, mapError } = overview
-  const rows = hosts.map(({ id, state, reachable, shards, leads, address }) => [
+  const rows = hosts.map(({ id, state, reachable, suspect, shards, leads, address }) => [
     id,
     state,
-    reachable ? 'yes' : 'no',
+    answersOf({ reachable, suspect }),
     String(shards.length),
     String(leads.length),
     String(shards.filter((shard) => underReplicated.includes(shard)).length),
@@ -90,6 +90,11 @@ function textOf(overview: ClusterOverview): string {
   if (paused) lines.push('nothing is planned by itself: "plan resume" ends that')
   if (mapError !== undefined) lines.push(`the map cannot be read (${mapError})`)
   return lines.join('\n')
+}
+
+function answersOf({ reachable, suspect }: { reachable: boolean; suspect: boolean }): string {
+  if (reachable) return 'yes'
+  return suspect ? 'suspect' : 'no'
 }
 
 function shardList(shards: readonly number[]): string {

@@ -1,6 +1,6 @@
 // move and plan: which replica goes where, by hand and by the store itself.
 import type { Command } from 'commander'
-import type { KvClient, Placement, PlannedMove } from '@quorate/kv'
+import type { KvClient, Placement, PlannedMove, ShardPlacement } from '@quorate/kv'
 import { readOverview } from '../cluster/overview.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { createProgress } from '../output/progress.ts'
@@ -75,6 +75,11 @@ function checkMove(placement: Placement, shard: number, options: MoveOptions): s
       )
     }
   }
+  // Asked again after it was begun, or done: the one that leaves is known then.
+  const leaving = leavingFor(held, options.to)
+  if (options.from === undefined && leaving !== undefined) return leaving
+  const isDone = options.from !== undefined && held.left?.includes(options.from) === true
+  if (isDone && held.voters.includes(options.to)) return options.from
   if (held.voters.includes(options.to)) {
     throw new CommandEnd('conflict', `${options.to} has a replica of shard ${shard} already`)
   }
@@ -86,6 +91,12 @@ function checkMove(placement: Placement, shard: number, options: MoveOptions): s
     )
   }
   return from
+}
+
+/** The host that loses its replica to another by the move that is under way. */
+function leavingFor({ voters, move }: ShardPlacement, to: string): string | undefined {
+  if (move?.to.includes(to) !== true || voters.includes(to)) return undefined
+  return voters.find((id) => !move.to.includes(id))
 }
 
 function mostLoaded({ shards, hosts }: Placement, among: readonly string[]): string {

@@ -24,6 +24,7 @@ export interface ClusterOptions extends OutputOptions {
   readonly data: string
   readonly bind: string
   readonly log: LogLevel
+  readonly suspectAfter: number
   readonly replaceAfter: number
   readonly moves: number
   readonly moveRate?: number
@@ -45,6 +46,12 @@ export function withCluster(command: Command): Command {
     .option('--replicas <count>', 'replicas of each shard', integer(1, 31), 3)
     .option('--data <directory>', 'where data is kept', DEFAULT_DATA)
     .option('--bind <address>', 'the address that ports are bound to', '127.0.0.1')
+    .option(
+      '--suspect-after <ms>',
+      'say that a host is suspect that cannot be reached for so long, and give it nothing new',
+      integer(0, 2 ** 31 - 1),
+      500,
+    )
     .option(
       '--replace-after <ms>',
       'give the replicas of a host that cannot be reached for so long to others; 0: never',

@@ -26,10 +26,15 @@ export function addStatus(program: Command): void {
   })
 }
 
+function standing({ reachable, suspect }: KvStatus['hosts'][number]): string {
+  if (reachable) return 'up'
+  return suspect ? 'suspect: does not answer' : 'does not answer'
+}
+
 function textOf(status: KvStatus): string {
   const hosts = status.hosts.map((host) => [
     host.id,
-    host.reachable ? 'up' : 'does not answer',
+    standing(host),
     `leads ${host.leads}`,
     `${host.replicas} replicas`,
   ])
@@ -42,11 +47,18 @@ function textOf(status: KvStatus): string {
     String(shard.bytes),
     shard.replicas.map((replica) => `${replica.host}:${replica.appliedIndex}`).join(' '),
   ])
+  const short = status.shards.filter(({ underReplicated }) => underReplicated)
+  const missing =
+    short.length === 0
+      ? 'every shard has all of its replicas'
+      : `under-replicated: shards ${short.map(({ shard }) => shard).join(', ')}`
   const keys = status.shards.reduce((sum, shard) => sum + shard.keys, 0)
   return [
     `cluster ${status.cluster}, ${status.shards.length} shards, ${keys} keys`,
     '',
     table(hosts),
+    '',
+    missing,
     '',
     table([['shard', 'leader', 'term', 'voters', 'keys', 'bytes', 'applied'], ...shards]),
   ].join('\n')

@@ -258,7 +258,8 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
       operation: operationNames(links.clock, links.random.fork('orders')),
       shardRoute: (shard) => routes.route(shard),
       // Not the routes: while a shard moves, they name the hosts on both sides.
-      replicas: ({ shards }) => Math.max(...shards.map(({ voters }) => voters.length)),
+      replicas: ({ replicas, shards }) =>
+        replicas ?? Math.max(...shards.map(({ voters }) => voters.length)),
       mapRoute: (callOptions) => this.#findMap(callOptions),
     })
     // The first host may not know the addresses of all others before it has asked them.

@@ -1,13 +1,14 @@
 // A host's part in a managed placement: it follows the map, has exactly the replicas that the map
 // wants here, and answers for them. Nothing is dropped before the map has been confirmed.
 import { ByteWriter, QuorateError, compareIds, decodeUtf8, isId } from '@quorate/core'
-import type { CallOptions, NodeId, Replica, ShardId, Timer } from '@quorate/core'
+import type { CallOptions, NodeId, Partitioner, Replica, ShardId, Timer } from '@quorate/core'
 import { encodeCommand } from '../machine/command.ts'
 import { decodeResult } from '../machine/result.ts'
 import type { Route } from '../routing/routes.ts'
 import { errorOf } from '../routing/wire.ts'
 import { rangeFromJson, rangeJson } from '../machine/key-range.ts'
-import type { PlacedShard, Store } from '../store/store.ts'
+import { hostsOf, shardsOf } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { decodeAdmin, encodeAdmin, encodeAnswerJson } from './admin.ts'
 import type { AdminRequest, GroupView } from './admin.ts'
 import { decodePlacement, encodeChange, hostTable } from './state.ts'
@@ -22,8 +23,10 @@ const ASK_ANYWAY_EVERY = 8
 export interface KeeperContext {
   /** The store. */
   readonly store: Store
-  /** The hosts of the group that held the map at first. */
+  /** The hosts of the group that held the map at first, or when this host left it. */
   readonly mapHosts: readonly NodeId[]
+  /** Hosts that may know more, besides those of a new store. */
+  readonly known: readonly NodeId[]
   /**
    * Whether this host starts the map's group anew. Otherwise what its replica remembers may be old,
    * and a shard that this host seems to found may have been here, moved away and been dropped.
@@ -33,8 +36,10 @@ export interface KeeperContext {
   readonly initial: Placement
   /** This host's replica of the map's group, where it has one now. */
   map(): { readonly replica: Replica; readonly machine: PlacementMachine } | undefined
-  /** Starts a replica of the map's group, which joins it, or ends the one that there is. */
+  /** Starts a replica of the map's group, which joins it, or ends and drops the one that there is. */
   holdMap(hold: boolean): Promise<void>
+  /** Drops what a crash has left of a map that others hold by now. */
+  dropMap(): Promise<void>
   /** How often the map is looked at where nothing else calls for it, in milliseconds. */
   readonly intervalMs: number
   /** Starts a replica: with its first members, or to join a group that exists. */
@@ -42,19 +47,16 @@ export interface KeeperContext {
 }
 
 /** The placement of a new store, as a partitioner has it. */
-export function initialPlacement(
-  shards: readonly PlacedShard[],
-  version: number,
-  mapHosts: readonly NodeId[],
-): Placement {
-  const hosts = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
+export function initialPlacement(partitioner: Partitioner, mapHosts: readonly NodeId[]): Placement {
+  const { version, replicas } = partitioner
   return {
     version,
-    shards: shards.map(({ owners, range }) => {
+    replicas,
+    shards: shardsOf(partitioner).map(({ owners, range }) => {
       const placed = { epoch: 1, voters: owners.toSorted(compareIds) }
       return range === undefined ? placed : { ...placed, range: rangeJson(range) }
     }),
-    hosts: hostTable(hosts.map((id) => [id, 'active'] as const)),
+    hosts: hostTable(hostsOf(partitioner).map((id) => [id, 'active'] as const)),
     paused: false,
     map: { hosts: mapHosts },
   }
@@ -103,6 +105,7 @@ export class Keeper {
     if (this.#context.map() === undefined) {
       // Without the map's own log, only a quorum can say what this host may start.
       this.refresh()
+      if (this.#context.known.length > 0) this.#lane = this.#lane.then(() => this.#findMap())
     } else {
       this.followMap()
       await this.#lane
@@ -132,13 +135,11 @@ export class Keeper {
       })
   }
 
-  /**
-   * Nobody who is thought to hold the map answers for it: asks everybody who does. Some of them may
-   * wait for this host, which is to hold it itself and does not know after a restart.
-   */
+  /** Nobody who is thought to hold the map answers for it: asks everybody who does. */
   async #findMap(): Promise<void> {
-    const { store, initial } = this.#context
-    const hosts = new Set([...Object.keys(initial.hosts), ...Object.keys(this.#placement.hosts)])
+    const { store, initial, known } = this.#context
+    const placed = [...Object.keys(initial.hosts), ...Object.keys(this.#placement.hosts)]
+    const hosts = new Set([...this.mapRoute.members, ...known, ...placed])
     await Promise.all(
       [...hosts].map(async (host) => {
         if (host === store.host.id) return
@@ -147,7 +148,6 @@ export class Keeper {
           const found = JSON.parse(decodeUtf8(answer)) as readonly NodeId[]
           const members = new Set([...this.mapRoute.members, ...found.filter(isId)])
           this.mapRoute.members = [...members].sort(compareIds)
-          if (found.includes(store.host.id)) this.#hold(true)
         } catch (error) {
           store.host.logger.debug({ host, error }, 'a host does not say where the map is')
         }
@@ -159,8 +159,11 @@ export class Keeper {
     if (this.#closed || hold === (this.#context.map() !== undefined)) return
     this.#mapLane = this.#mapLane.then(async () => {
       try {
-        if (!this.#closed) await this.#context.holdMap(hold)
+        // Meanwhile it may be wanted again.
+        const stays = !hold && this.#isMapHost(this.#placement)
+        if (!this.#closed && !stays) await this.#context.holdMap(hold)
       } catch (error) {
+        this.#clearing = false
         this.#context.store.host.logger.warn({ error }, 'the map is not held as it should be yet')
       }
     })
@@ -173,8 +176,7 @@ export class Keeper {
     const bytes = await router.admin(this.mapRoute, payload, options, 'reading the map')
     const placement = decodePlacement(bytes)
     this.#install(placement)
-    // What a quorum has said is the reason to give the map up; a replica that lags is none. Its data
-    // stays: a host that has forgotten that it was replaced must not found the group anew.
+    // What a quorum has said is the reason to give the map up; a replica that lags is none.
     if (!this.#isMapHost(placement)) this.#hold(false)
     if (!this.#isConfirmed) {
       this.#isConfirmed = true
@@ -347,6 +349,10 @@ export class Keeper {
         return
       }
       await map?.replica.takeSnapshot()
+      if (!this.#isMapHost(confirmed)) {
+        this.#mapLane = this.#mapLane.then(() => this.#dropMap())
+        await this.#mapLane
+      }
       for (const shard of confirmed.shards.keys()) {
         const has = store.replica(shard) !== undefined || store.hasFailed(shard)
         const stays = has || this.#wants(shard, confirmed) || !store.host.stores(store.group(shard))
@@ -356,6 +362,15 @@ export class Keeper {
     } catch (error) {
       this.#clearing = false
       store.host.logger.debug({ error }, 'what is left of replicas elsewhere is not dropped yet')
+    }
+  }
+
+  async #dropMap(): Promise<void> {
+    try {
+      if (!this.#closed && !this.#isMapHost(this.#placement)) await this.#context.dropMap()
+    } catch (error) {
+      this.#clearing = false
+      this.#context.store.host.logger.debug({ error }, 'what is left of the map is not dropped yet')
     }
   }
 

@@ -1,13 +1,14 @@
 // Composes a managed placement on a host: the replica of the map's group where this host has one,
 // what follows the map, and what changes it.
-import { QuorateError, compareIds, isId } from '@quorate/core'
+import { QuorateError, isId } from '@quorate/core'
 import type { AbortOptions, ConsensusFactory, NodeId, Replica, ShardId } from '@quorate/core'
 import type { SnapshotPolicy } from '@quorate/runtime'
 import type { OptionNames } from '../options.ts'
 import type { Route } from '../routing/routes.ts'
-import { shardsOf } from '../store/store.ts'
+import { hostsOf } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
 import { Keeper, initialPlacement } from './keeper.ts'
+import { LeftMark } from './left-mark.ts'
 import { Mover } from './mover.ts'
 import type { MoverOptions } from './mover.ts'
 import type { RangeOptions } from './range-planner.ts'
@@ -20,7 +21,8 @@ const MAP_HOSTS = 5
 export interface ManagedOptions extends MoverOptions {
   /**
    * The hosts of the group that holds the map, an odd number of those that the partitioner names.
-   * Default: the first five in order of name, or three, or one, as many as there are.
+   * Default: the first five in order of name, or three, or one, as many as there are; it then grows
+   * to three and five as hosts join, which it does not where they are named.
    */
   readonly mapHosts?: readonly NodeId[] | undefined
 }
@@ -29,6 +31,7 @@ export interface ManagedOptions extends MoverOptions {
 export const MANAGED: OptionNames<ManagedOptions> = {
   mapHosts: true,
   intervalMs: true,
+  suspectAfterMs: true,
   replaceAfterMs: true,
   movesMax: true,
   movesPerHostMax: true,
@@ -72,24 +75,34 @@ export async function managedPlacement(
   startReplica: (shard: ShardId, members: readonly NodeId[] | undefined) => Promise<void>,
 ): Promise<ManagedPlacement> {
   const { host, partitioner } = store
-  const shards = shardsOf(partitioner)
-  const named = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
-  const mapHosts = hostsOfMap(options.mapHosts, named)
-  const initial = initialPlacement(shards, partitioner.version, mapHosts)
+  const mapHostsAsked = options.mapHosts?.length ?? MAP_HOSTS
+  const mapHosts = hostsOfMap(options.mapHosts, hostsOf(partitioner))
+  const initial = initialPlacement(partitioner, mapHosts)
+  const group = `${store.name}-map`
+  const left = new LeftMark(store, consensus)
+  const isFounder = mapHosts.includes(host.id)
+  const hasLeft = left.isThere
   let held: HeldMap | undefined
-  // A host that has forgotten its votes for the map has no say in it until it is brought up.
-  if (mapHosts.includes(host.id)) held = await startMap(rejoin === true ? undefined : mapHosts)
-  const isFresh = held?.replica.consensus().lastIndex === 0
+  // A host that has forgotten its votes for the map has no say in it until it is brought up, nor has
+  // one that has left it.
+  const founds = isFounder && !hasLeft && rejoin !== true
+  if (host.stores(group) || (isFounder && !hasLeft)) {
+    held = await startMap(founds ? mapHosts : undefined)
+  }
+  const known = hasLeft ? await left.known() : { map: mapHosts, hosts: [] }
+  const isFresh = isFounder && !hasLeft && held?.replica.consensus().lastIndex === 0
   const intervalMs = options.intervalMs ?? 1_000
   const keeper = new Keeper({
     store,
-    mapHosts,
+    mapHosts: known.map,
+    known: known.hosts,
     initial,
     isFresh,
     intervalMs,
     startReplica,
     map: () => held,
     holdMap,
+    dropMap,
   })
   try {
     await keeper.start()
@@ -112,7 +125,7 @@ export async function managedPlacement(
   async function startMap(members: readonly NodeId[] | undefined): Promise<HeldMap> {
     const machine = placementMachine(initial)
     const replica = await host.createReplica({
-      group: `${store.name}-map`,
+      group,
       consensus,
       stateMachine: machine,
       members: members && { voters: members },
@@ -125,7 +138,7 @@ export async function managedPlacement(
   function look(): void {
     const { replicas } = partitioner
     if (held === undefined || held.mover !== undefined) return
-    held.mover = new Mover({ store, keeper, map: held, replicas, options })
+    held.mover = new Mover({ store, keeper, map: held, replicas, mapHostsAsked, options })
   }
 
   async function holdMap(hold: boolean): Promise<void> {
@@ -139,7 +152,16 @@ export async function managedPlacement(
       held = undefined
       await mover?.close()
       await replica.close()
+      await dropMap()
     }
+  }
+
+  /** Drops what this host has of a map that others hold by now. */
+  async function dropMap(): Promise<void> {
+    if (held !== undefined || !host.stores(group)) return
+    // With nothing of it, whoever is to found it would do so once more.
+    if (isFounder && !left.isThere) await left.leave(keeper.placement)
+    await host.dropReplica(group)
   }
 }
 

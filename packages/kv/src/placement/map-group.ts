@@ -2,6 +2,7 @@
 // any shard, so that no host is needed for ever.
 import { compareIds } from '@quorate/core'
 import type { NodeId } from '@quorate/core'
+import { isTrusted } from './planner.ts'
 import type { Placement } from './state.ts'
 
 /** Where the map is. */
@@ -54,7 +55,8 @@ export function mapChanged(
     const known = to.every((id) => placement.hosts[id] !== undefined)
     // One at a time, so that most of those who decide stay.
     const left = map.hosts.filter((id) => !to.includes(id)).length
-    if (!known || to.length !== map.hosts.length || left > 1) {
+    const grows = left === 0 && to.length > map.hosts.length && to.length % 2 === 1
+    if (!known || left > 1 || (to.length !== map.hosts.length && !grows)) {
       return 'the hosts of the map are replaced one at a time, by hosts that are there'
     }
     const { reason, dead } = change
@@ -65,26 +67,45 @@ export function mapChanged(
   return { ...placement, version, map: { hosts } }
 }
 
-/** A replacement that should be made, or `undefined`: of a dead host first, then of one that is drained. */
-export function planMap(
-  placement: Placement,
-  dead: ReadonlySet<NodeId>,
-): Omit<MapChange & { readonly type: 'map-plan' }, 'type'> | undefined {
+/** What the hosts of the map are planned by. */
+export interface MapPlanOptions {
+  /** Hosts that are given up. */
+  readonly dead: ReadonlySet<NodeId>
+  /** Hosts that cannot be reached at the moment. Default none. */
+  readonly suspects?: ReadonlySet<NodeId> | undefined
+  /** How many hosts should hold the map, an odd number. Default: as many as do. */
+  readonly asked?: number | undefined
+}
+
+type Planned = Omit<MapChange & { readonly type: 'map-plan' }, 'type'>
+
+/**
+ * What should be done about the hosts of the map, or `undefined`: a dead one is replaced first, then
+ * one that is drained, and then it grows to as many as are asked for.
+ */
+export function planMap(placement: Placement, options: MapPlanOptions): Planned | undefined {
   const { map, hosts } = placement
-  // More than a third of the hosts do not fail by chance: whoever sees that may be cut off itself.
-  if (map === undefined || map.move !== undefined) return undefined
-  if (dead.size * 3 > Object.keys(hosts).length) return undefined
+  const { dead, suspects, asked } = options
+  if (map === undefined || map.move !== undefined || !isTrusted(placement, options))
+    return undefined
   const failed = map.hosts.find((id) => dead.has(id))
   const leaving =
     failed ?? map.hosts.find((id) => hosts[id] !== 'active' && hosts[id] !== 'cordoned')
-  if (leaving === undefined) return undefined
   const held = (id: NodeId): number =>
     placement.shards.filter(({ voters }) => voters.includes(id)).length
-  const target = Object.keys(hosts)
-    .filter((id) => hosts[id] === 'active' && !dead.has(id) && !map.hosts.includes(id))
-    .toSorted((a, b) => held(a) - held(b) || compareIds(a, b))[0]
-  if (target === undefined) return undefined
-  const to = [...map.hosts.filter((id) => id !== leaving), target]
-  const reason = failed === undefined ? `host ${leaving} is drained` : `host ${leaving} has failed`
-  return { to, reason, dead: failed }
+  const able = Object.keys(hosts)
+    .filter((id) => hosts[id] === 'active' && !dead.has(id) && suspects?.has(id) !== true)
+    .filter((id) => !map.hosts.includes(id))
+    .toSorted((a, b) => held(a) - held(b) || compareIds(a, b))
+  const [target] = able
+  if (leaving !== undefined && target !== undefined) {
+    const to = [...map.hosts.filter((id) => id !== leaving), target]
+    const why = failed === undefined ? 'is drained' : 'has failed'
+    return { to, reason: `host ${leaving} ${why}`, dead: failed }
+  }
+  const possible = Math.min(asked ?? 0, map.hosts.length + able.length)
+  const size = possible % 2 === 0 ? possible - 1 : possible
+  if (leaving !== undefined || size <= map.hosts.length) return undefined
+  const to = [...map.hosts, ...able.slice(0, size - map.hosts.length)]
+  return { to, reason: `${map.hosts.length} hosts are too few to hold it` }
 }

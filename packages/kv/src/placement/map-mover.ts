@@ -16,6 +16,8 @@ export interface MapMoverContext {
   readonly replica: Replica
   /** A new replica becomes a voter once it is at most so many entries behind. */
   readonly lagEntriesMax: number
+  /** How many hosts should hold the map. */
+  readonly asked: number
   /** Ends what is under way. */
   readonly signal: AbortSignal
   /** Whether a host can be reached. */
@@ -29,10 +31,12 @@ export async function lookAfterMap(
   context: MapMoverContext,
   placement: Placement,
   dead: ReadonlySet<NodeId>,
+  suspects: ReadonlySet<NodeId>,
 ): Promise<void> {
   const { map, paused } = placement
   if (map?.move !== undefined) return step(context, map.move, dead)
-  const planned = paused ? undefined : planMap(placement, dead)
+  const { asked } = context
+  const planned = paused ? undefined : planMap(placement, { dead, suspects, asked })
   if (planned !== undefined) await context.change({ type: 'map-plan', ...planned })
 }
 

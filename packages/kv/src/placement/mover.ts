@@ -30,6 +30,12 @@ const HANDOVERS_MAX = 2
 export interface MoverOptions {
   /** How often the placement is looked at, in milliseconds. Default 1,000. */
   readonly intervalMs?: number | undefined
+  /**
+   * A host that has not been reached for so many milliseconds is suspect: status and metrics say so,
+   * it gets no replicas, and while more than a third of the hosts are suspect none is replaced.
+   * Default 500.
+   */
+  readonly suspectAfterMs?: number | undefined
   /** A host that has not been reached for so many milliseconds is replaced. Default 300,000 (5 min). */
   readonly replaceAfterMs?: number | undefined
   /** Most moves under way. Default 4. */
@@ -59,6 +65,8 @@ export interface MoverContext {
   readonly map: { readonly replica: Replica; readonly machine: PlacementMachine }
   /** How many replicas each shard should have. */
   readonly replicas: number
+  /** How many hosts should hold the map. */
+  readonly mapHostsAsked: number
   /** What it goes by. */
   readonly options: MoverOptions
 }
@@ -180,12 +188,14 @@ export class Mover {
           keeper,
           replica: map.replica,
           lagEntriesMax: options.lagEntriesMax ?? 64,
+          asked: this.#context.mapHostsAsked,
           signal: this.#stop.signal,
           reachable: (id) => this.#reachable(id),
           change: (command) => this.#change(command),
         },
         placement,
         dead,
+        store.suspects(),
       )
     } catch (error) {
       store.host.logger.debug({ error }, 'the hosts of the map stay as they are for now')
@@ -286,12 +296,13 @@ export class Mover {
   }
 
   async #plan(placement: Placement, dead: ReadonlySet<NodeId>): Promise<void> {
-    const { options, replicas } = this.#context
+    const { options, replicas, store } = this.#context
     const underWay = placement.shards.filter(({ move }) => move !== undefined).length
     const room = (options.movesMax ?? 4) - underWay
     if (room <= 0) return
     const movesPerHostMax = options.movesPerHostMax ?? 2
-    const planned = planMoves(placement, { dead, replicas, movesPerHostMax })
+    const suspects = store.suspects()
+    const planned = planMoves(placement, { dead, suspects, replicas, movesPerHostMax })
     for (const { shard, epoch, to, reason, dead: failed } of planned.slice(0, room)) {
       await this.#change({ type: 'plan', shard, epoch, to, reason, dead: failed })
     }

@@ -25,6 +25,8 @@ export interface PlannedMove {
 export interface PlanOptions {
   /** Hosts that are given up. */
   readonly dead: ReadonlySet<NodeId>
+  /** Hosts that cannot be reached at the moment: nothing is moved to them. Default none. */
+  readonly suspects?: ReadonlySet<NodeId> | undefined
   /** How many replicas each shard should have. */
   readonly replicas: number
   /** Most moves that bring a replica to one host, or take one from it, at a time. */
@@ -34,10 +36,7 @@ export interface PlanOptions {
 /** The next moves, the most urgent first; moves under way count as done. */
 export function planMoves(placement: Placement, options: PlanOptions): readonly PlannedMove[] {
   const plan = new Plan(placement, options)
-  // More than a third of the hosts do not fail by chance: whoever sees that may be cut off itself.
-  const hosts = Object.keys(placement.hosts).length
-  const trusted = options.dead.size * 3 <= hosts
-  if (trusted) plan.replace((id) => options.dead.has(id), 'repair')
+  if (isTrusted(placement, options)) plan.replace((id) => options.dead.has(id), 'repair')
   if (plan.moves.length === 0) {
     plan.replace(
       (id) => placement.hosts[id] !== 'active' && placement.hosts[id] !== 'cordoned',
@@ -46,6 +45,28 @@ export function planMoves(placement: Placement, options: PlanOptions): readonly 
   }
   if (plan.moves.length === 0 && options.dead.size === 0) plan.balance()
   return plan.moves
+}
+
+/**
+ * Whether those that cannot be reached may be replaced. More than a third of the hosts do not fail by
+ * chance: whoever sees that may be cut off itself.
+ */
+export function isTrusted(
+  { hosts }: Placement,
+  { dead, suspects }: Pick<PlanOptions, 'dead' | 'suspects'>,
+): boolean {
+  const away = new Set([...dead, ...(suspects ?? [])])
+  const ids = Object.keys(hosts)
+  return ids.filter((id) => away.has(id)).length * 3 <= ids.length
+}
+
+/**
+ * How many replicas a shard grows to where so many are possible: as many as asked for, and before
+ * that an odd number, since one more than that takes one more to agree and bears no further failure.
+ */
+function grownTo(asked: number, possible: number): number {
+  if (possible >= asked) return asked
+  return possible % 2 === 0 ? possible - 1 : possible
 }
 
 class Plan {
@@ -95,10 +116,11 @@ class Plan {
   balance(): void {
     for (const [shard, held] of this.#placement.shards.entries()) {
       if (isBusy(held) || held.voters.length === 0) continue
-      if (held.voters.length >= this.#options.replicas) continue
-      const target = this.#leastLoaded(held.voters)
-      if (target === undefined) continue
-      this.#add(shard, held, [...held.voters, target], 'it has too few replicas', 'balance')
+      const others = this.#candidates(held.voters)
+      const size = grownTo(this.#options.replicas, held.voters.length + others.length)
+      if (held.voters.length >= size) continue
+      const to = [...held.voters, ...others.slice(0, size - held.voters.length)]
+      this.#add(shard, held, to, 'it has too few replicas', 'balance')
     }
     for (;;) {
       const active = this.#active().toSorted(
@@ -160,14 +182,20 @@ class Plan {
   }
 
   #leastLoaded(besides: readonly NodeId[]): NodeId | undefined {
+    return this.#candidates(besides)[0]
+  }
+
+  /** The hosts that could get a replica, the least loaded first. */
+  #candidates(besides: readonly NodeId[]): readonly NodeId[] {
     return this.#active()
       .filter((id) => !besides.includes(id))
-      .toSorted((a, b) => this.#loadOf(a) - this.#loadOf(b) || compareIds(a, b))[0]
+      .toSorted((a, b) => this.#loadOf(a) - this.#loadOf(b) || compareIds(a, b))
   }
 
   #active(): readonly NodeId[] {
+    const { dead, suspects } = this.#options
     return Object.keys(this.#placement.hosts).filter(
-      (id) => this.#placement.hosts[id] === 'active' && !this.#options.dead.has(id),
+      (id) => this.#placement.hosts[id] === 'active' && !dead.has(id) && suspects?.has(id) !== true,
     )
   }
 

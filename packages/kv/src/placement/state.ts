@@ -58,6 +58,8 @@ export interface ShardHandover extends RangeJson {
 export interface Placement {
   /** Grows with each change. */
   readonly version: number
+  /** How many replicas each shard should have. */
+  readonly replicas?: number | undefined
   /** The shards, by number. */
   readonly shards: readonly ShardPlacement[]
   /** The hosts, in order of name. */

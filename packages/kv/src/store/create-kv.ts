@@ -35,7 +35,10 @@ export interface KvOptions {
   readonly host: Host
   /** The algorithm that replicates each shard: `raft()` or `paxos()`, the same on every host. */
   readonly consensus: ConsensusFactory
-  /** Places keys on shards and shards on hosts; the same on every host. */
+  /**
+   * Places keys on shards and shards on hosts; the same on every host. Where it has `members`, as those
+   * of `@quorate/ring` have, they are the hosts of the store, also those that own no shard.
+   */
   readonly partitioner: Partitioner
   /** Names the store, where a host has several: 1 to 48 of `A-Z a-z 0-9 _ -`. Default `'kv'`. */
   readonly name?: string | undefined
@@ -108,7 +111,8 @@ export async function createKv(options: KvOptions): Promise<Kv> {
   checkNames(options)
   const { host, partitioner, name = 'kv' } = options
   checkOptions(name, partitioner)
-  const store = new Store({ host, name, partitioner })
+  const { suspectAfterMs } = options.managed ?? {}
+  const store = new Store({ host, name, partitioner, suspectAfterMs })
   const first = shardsOf(partitioner)
   const start = async (shard: ShardId, members: readonly NodeId[] | undefined): Promise<void> => {
     // A range that was not there at first begins with nothing, and gets its keys from another.

@@ -50,6 +50,8 @@ export interface StatusParts {
   readonly mapVersion: number
   /** The hosts that should answer. */
   readonly hosts: readonly NodeId[]
+  /** Those of them that cannot be reached by whoever was asked. */
+  readonly suspects: ReadonlySet<NodeId>
   /** The reports that came. */
   readonly reports: readonly HostReport[]
   /** How many replicas each shard should have. */
@@ -82,6 +84,7 @@ export function statusOf(parts: StatusParts): KvStatus {
     return {
       id,
       reachable: report !== undefined,
+      suspect: parts.suspects.has(id),
       address: report?.address,
       leads: shards.filter(({ leader }) => leader === id).length,
       replicas: report?.replicas.length ?? 0,

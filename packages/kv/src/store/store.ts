@@ -36,6 +36,7 @@ import { decodeReport, encodeJson, statusOf } from './report.ts'
 import type { HostReport, ReplicaReport } from './report.ts'
 import { watchRedundancy } from './redundancy.ts'
 import { ShardReplica } from './shard-replica.ts'
+import { Suspicion } from './suspicion.ts'
 
 /** Bytes that a command's wrapping may need on its way through the layers below. */
 const COMMAND_OVERHEAD_BYTES = 1_024
@@ -50,6 +51,8 @@ export interface StoreContext {
   readonly name: string
   /** Keys to shards, and shards to hosts at the start. */
   readonly partitioner: Partitioner
+  /** A host that cannot be reached for so many milliseconds is suspect. */
+  readonly suspectAfterMs?: number | undefined
 }
 
 /** A host's part of a store. */
@@ -69,13 +72,14 @@ export class Store {
   readonly #addresses = new Map<NodeId, string>()
   #hosts: readonly NodeId[]
   readonly #logTime: ReturnType<typeof logTime>
+  readonly #suspicion: Suspicion
   readonly #cleanup: Unsubscribe[] = []
   #learning: Promise<void> | undefined
   #onAdmin: (payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array> = refuseAdmin
   #onRefresh: () => void = () => {}
   #onMap: () => Promise<void> = () => Promise.resolve()
 
-  constructor({ host, name, partitioner }: StoreContext) {
+  constructor({ host, name, partitioner, suspectAfterMs }: StoreContext) {
     this.host = host
     this.name = name
     this.partitioner = partitioner
@@ -84,7 +88,7 @@ export class Store {
     this.events = createEmitter(host.logger)
     this.#logTime = logTime(host.clock)
     const shards = shardsOf(partitioner)
-    this.#hosts = [...new Set(shards.flatMap(({ owners }) => owners))].sort(compareIds)
+    this.#hosts = hostsOf(partitioner)
     this.routes = routeTable({
       version: partitioner.version,
       ranged: isRanged(partitioner),
@@ -107,7 +111,10 @@ export class Store {
         this.#onRefresh()
       },
     })
+    const hosts = (): readonly NodeId[] => this.#hosts
+    this.#suspicion = new Suspicion({ host, store: name, suspectAfterMs, hosts })
     this.#cleanup.push(
+      () => this.#suspicion.close(),
       host.serve(this.service, (request) => this.#serve(request)),
       watchRedundancy({
         host,
@@ -169,6 +176,11 @@ export class Store {
         this.events.emit('applied', { shard, revision: machine.revision })
       }),
     )
+  }
+
+  /** The hosts that cannot be reached from here, for a while by now. */
+  suspects(): ReadonlySet<NodeId> {
+    return this.#suspicion.suspects()
   }
 
   /** The time that commands are stamped with. */
@@ -245,6 +257,7 @@ export class Store {
       cluster: this.host.cluster,
       mapVersion: this.routes.version,
       hosts: this.#hosts,
+      suspects: this.suspects(),
       reports: reports.filter((report) => report !== undefined),
       replicas: this.partitioner.replicas,
       shards: this.routes.all,
@@ -470,6 +483,18 @@ export function shardsOf(partitioner: Partitioner): readonly PlacedShard[] {
     shards[shard] = { owners, range }
   }
   return shards
+}
+
+interface WithMembers {
+  readonly members?: readonly { readonly id: NodeId }[]
+}
+
+/** The hosts of a new store, in order: also those that have no shard yet. */
+export function hostsOf(partitioner: Partitioner): readonly NodeId[] {
+  const { members = [] } = partitioner as Partitioner & WithMembers
+  const named = members.map(({ id }) => id)
+  const owners = shardsOf(partitioner).flatMap((shard) => shard.owners)
+  return [...new Set([...named, ...owners])].sort(compareIds)
 }
 
 const NO_BYTES = new Uint8Array(0)

@@ -287,6 +287,82 @@ describe('a managed placement', () => {
     expect((await cluster.kv('a').get('k'))?.text()).toBe('v')
   })
 
+  test('those who have left the map drop it, and never found another', async () => {
+    const seen: string[] = []
+    const next = ['d', 'e', 'f']
+    cluster = await testCluster({
+      shards: 1,
+      spare: next,
+      kv: { managed: { intervalMs: 30, balanceLeaders: false, mapHosts: ['a', 'b', 'c'] } },
+      onReplica: (host, event) => void seen.push(`${host}: ${event}`),
+    })
+    for (const id of next) await cluster.start(id)
+    const client = await cluster.client(next.map((id) => `client:${id}`))
+    for (const id of next) await client.admin.join(id)
+    for (const id of ['a', 'b', 'c']) await client.admin.drain(id)
+    await until(client, (now) => settled(now) && now.map?.hosts.join() === 'd,e,f')
+    const keeps = (id: string): boolean => cluster.hosts.get(id)?.host.stores('kv-map') === true
+    while (['a', 'b', 'c'].some(keeps)) await new Promise((resolve) => setTimeout(resolve, 10))
+    const { version } = await client.admin.placement()
+    for (const id of ['a', 'b', 'c', ...next]) await cluster.kill(id)
+    seen.length = 0
+    for (const id of ['a', 'b', 'c']) await cluster.start(id)
+    for (const id of ['a', 'b', 'c']) expect(keeps(id)).toBe(false)
+    for (const id of next) await cluster.start(id)
+    const after = await (await cluster.client(['client:a'])).admin.placement()
+    expect(after.version).toBeGreaterThanOrEqual(version)
+    expect(after.map).toEqual({ hosts: next })
+    expect(seen.filter((event) => /^[abc]: (found|join) kv-map/.test(event))).toEqual([])
+    // It can hold the map again, and is brought up for that.
+    await client.admin.join('a')
+    await client.admin.drain('d')
+    await until(client, (now) => now.map?.move === undefined && now.map?.hosts.join() === 'a,e,f')
+    expect(keeps('a')).toBe(true)
+  })
+
+  test('every host that a store was founded with is one of its hosts', async () => {
+    const managed = { intervalMs: 30, balanceLeaders: false }
+    cluster = await testCluster({
+      hosts: ['a', 'b', 'c', 'd', 'e'],
+      shards: 1,
+      replicas: 1,
+      kv: { managed },
+    })
+    const client = await cluster.client()
+    const { hosts, shards, map } = await client.admin.placement()
+    expect(Object.entries(hosts)).toEqual(['a', 'b', 'c', 'd', 'e'].map((id) => [id, 'active']))
+    expect(shards[0]?.voters).toHaveLength(1)
+    expect(map?.hosts).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect((await client.status()).hosts.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd', 'e'])
+    // One that holds nothing can get something without joining first.
+    const from = shards[0]?.voters[0] ?? ''
+    const to = ['a', 'b', 'c', 'd', 'e'].find((id) => id !== from) as string
+    await client.admin.move(0, from, to)
+    await until(client, (now) => settled(now) && now.shards[0]?.voters.join() === to)
+  })
+
+  test('a store that begins on one host grows to three at once, and its map with it', async () => {
+    const managed = { intervalMs: 30, balanceLeaders: false }
+    cluster = await testCluster({ hosts: ['a'], spare: ['b', 'c'], shards: 1, kv: { managed } })
+    const kv = cluster.kv('a')
+    await kv.put('k', 'v')
+    await cluster.start('b')
+    await kv.admin.join('b')
+    expect(await kv.admin.plan()).toEqual([])
+    await cluster.start('c')
+    await kv.admin.join('c')
+    const grown = await until(kv, (now) => settled(now) && now.map?.hosts.length === 3)
+    const all = ['a', 'b', 'c']
+    await until(kv, (now) => settled(now) && now.shards.every(({ voters }) => voters.length === 3))
+    expect(grown.map?.hosts).toEqual(all)
+    const { shards } = await kv.admin.placement()
+    expect(shards).toEqual([{ epoch: 2, voters: all }])
+    const client = await cluster.client(['client:b', 'client:c'])
+    await cluster.kill('a')
+    expect((await client.get('k'))?.text()).toBe('v')
+    await client.admin.cordon('b')
+  })
+
   test('a watch survives the moves of all its replicas', async () => {
     const kv = await open(1)
     await cluster.start('d')

@@ -160,9 +160,10 @@ describe('an order', () => {
 })
 
 describe('a map', () => {
-  const shards = [{ owners: ['a', 'b', 'c'] }]
+  const hosts = ['a', 'b', 'c']
+  const partitioner = rangeTable({ members: hosts, replicas: 3 })
   const machineOf = (): ReturnType<typeof placementMachine> =>
-    placementMachine(initialPlacement(shards, 1, ['a', 'b', 'c']))
+    placementMachine(initialPlacement(partitioner, hosts))
   let index = 0
   const apply = (
     machine: ReturnType<typeof placementMachine>,

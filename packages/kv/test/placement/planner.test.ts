@@ -203,6 +203,57 @@ describe('leaders', () => {
   })
 })
 
+describe('the number of replicas', () => {
+  /** What a shard on so many of so many hosts is moved to. */
+  const grown = (has: number, hosts: number, asked: number, suspects: readonly string[] = []) => {
+    const placement = placed(1, names(hosts))
+    const voters = names(has)
+    const shards = [{ epoch: 1, voters }]
+    const options = { dead: new Set<string>(), suspects: new Set(suspects), movesPerHostMax: 2 }
+    const [move] = planMoves({ ...placement, shards }, { ...options, replicas: asked })
+    return move?.to ?? voters
+  }
+
+  test('grows to what is asked for, and stays odd on the way', () => {
+    expect(grown(1, 2, 3)).toHaveLength(1)
+    expect(grown(1, 3, 3)).toHaveLength(3)
+    expect(grown(1, 2, 2)).toHaveLength(2)
+    expect(grown(1, 4, 5)).toHaveLength(3)
+    const wrong: string[] = []
+    for (let asked = 1; asked <= 6; asked++) {
+      for (let hosts = 1; hosts <= 7; hosts++) {
+        for (let has = 1; has <= Math.min(hosts, asked); has++) {
+          const size = grown(has, hosts, asked).length
+          const fits = size === asked || (hosts < asked && (size % 2 === 1 || size === has))
+          if (!fits || size < has) wrong.push(`${has} of ${hosts}, ${asked} asked for: ${size}`)
+        }
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  test('grows onto hosts that can be reached alone', () => {
+    expect(grown(1, 4, 3, ['h1'])).toEqual(['h0', 'h2', 'h3'])
+    expect(grown(1, 3, 3, ['h1'])).toEqual(['h0'])
+  })
+
+  test('is not mended while more than a third of the hosts are suspect', () => {
+    const placement = placed(6, names(6))
+    const plan = (suspects: readonly string[]): number =>
+      planMoves(placement, {
+        dead: new Set(['h0']),
+        suspects: new Set(suspects),
+        replicas: 3,
+        movesPerHostMax: 2,
+      }).filter((move) => move.class === 'repair').length
+    expect(plan(['h0'])).toBeGreaterThan(0)
+    expect(plan(['h0', 'h1'])).toBeGreaterThan(0)
+    expect(plan(['h0', 'h1', 'h2'])).toBe(0)
+    // Who is not in the map does not count.
+    expect(plan(['h0', 'x', 'y', 'z'])).toBeGreaterThan(0)
+  })
+})
+
 describe('the map', () => {
   test('takes each change once, against what it was planned for', () => {
     const start = placed(2, names(4))
@@ -228,21 +279,43 @@ describe('the hosts of the map', () => {
   const start: Placement = { ...placed(4, names(5)), map }
 
   test('are replaced where one is dead, or drained, by the least loaded that is left', () => {
-    expect(planMap(start, new Set())).toBeUndefined()
-    expect(planMap(start, new Set(['h1']))).toEqual({
+    expect(planMap(start, { dead: new Set() })).toBeUndefined()
+    expect(planMap(start, { dead: new Set(['h1']) })).toEqual({
       to: ['h0', 'h2', 'h4'],
       reason: 'host h1 has failed',
       dead: 'h1',
     })
-    expect(planMap(withState(start, 'h2', 'draining'), new Set())?.to).toEqual(['h0', 'h1', 'h4'])
-    expect(planMap(start, new Set(['h4']))).toBeUndefined()
+    expect(planMap(withState(start, 'h2', 'draining'), { dead: new Set() })?.to).toEqual([
+      'h0',
+      'h1',
+      'h4',
+    ])
+    expect(planMap(start, { dead: new Set(['h4']) })).toBeUndefined()
   })
 
   test('stay while more than a third seem dead, or nobody can take over', () => {
-    expect(planMap(start, new Set(['h0', 'h1']))).toBeUndefined()
+    expect(planMap(start, { dead: new Set(['h0', 'h1']) })).toBeUndefined()
     const three: Placement = { ...placed(4, names(3)), map }
-    expect(planMap(three, new Set(['h0']))).toBeUndefined()
-    expect(planMap(withState(start, 'h0', 'cordoned'), new Set())).toBeUndefined()
+    expect(planMap(three, { dead: new Set(['h0']) })).toBeUndefined()
+    expect(planMap(withState(start, 'h0', 'cordoned'), { dead: new Set() })).toBeUndefined()
+  })
+
+  test('become more, by two at least, where fewer than are asked for hold it', () => {
+    const one: Placement = { ...placed(4, names(5)), map: { hosts: ['h0'] } }
+    const grown = (placement: Placement, asked: number, dead: readonly string[] = []) =>
+      planMap(placement, { dead: new Set(dead), asked })
+    expect(grown(one, 1)).toBeUndefined()
+    expect(grown(one, 3)?.to).toHaveLength(3)
+    expect(grown(one, 5)?.to).toHaveLength(5)
+    expect(grown(one, 5, ['h4'])?.to).toHaveLength(3)
+    expect(grown({ ...placed(4, names(2)), map: one.map }, 5)).toBeUndefined()
+    const to = grown(one, 5)?.to as readonly string[]
+    const planned = must(changed(one, { type: 'map-plan', to, reason: 'r' }, 7))
+    expect(planned.map?.move?.to).toHaveLength(5)
+    const two = changed(one, { type: 'map-plan', to: ['h0', 'h1'], reason: 'r' }, 7)
+    expect(two).toMatch(/one at a time/)
+    // A failed one is replaced first.
+    expect(grown(start, 5, ['h1'])).toMatchObject({ dead: 'h1' })
   })
 
   test('are changed one at a time, each change once', () => {
@@ -250,7 +323,7 @@ describe('the hosts of the map', () => {
     const planned = must(changed(start, plan, 7))
     expect(planned.map?.move).toMatchObject({ id: 7, dead: 'h1' })
     expect(changed(planned, plan, 8)).toMatch(/already/)
-    expect(planMap(planned, new Set(['h1']))).toBeUndefined()
+    expect(planMap(planned, { dead: new Set(['h1']) })).toBeUndefined()
     expect(changed(start, { ...plan, to: ['h0', 'h3', 'h4'] }, 8)).toMatch(/one at a time/)
     expect(changed(start, { ...plan, to: ['h0', 'h2', 'nobody'] }, 8)).toMatch(/one at a time/)
     expect(changed(start, { type: 'host', id: 'h0', state: 'gone' }, 8)).toMatch(/holds/)
