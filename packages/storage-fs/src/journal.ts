@@ -26,6 +26,7 @@ import type { Segment } from './segment.ts'
 import { offsetAt, positionAt } from './segment.ts'
 import { RoomTimer } from './room-timer.ts'
 import { SpareSegments } from './spare-segments.ts'
+import { closeFiles } from './segment-files.ts'
 import { encodeSegmentHeader } from './segment-header.ts'
 
 /** One atomic write, from its arrival until it is answered. */
@@ -543,8 +544,7 @@ export class Journal {
     } finally {
       this.#failure ??= new QuorateError('CLOSED', 'the storage is closed')
       await this.#pipe.close()
-      for (const { file } of this.segments) file.close()
-      this.#metaFile.close()
+      closeFiles([...this.segments.map(({ file }) => file), this.#metaFile])
     }
   }
 

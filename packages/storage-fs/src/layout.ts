@@ -15,6 +15,8 @@ export const ALIGNMENT = 8
 export const PAYLOAD_BYTES_MAX = 67_108_864
 /** The largest frame. */
 export const FRAME_BYTES_MAX = 268_435_456
+/** The largest segment: of the largest size that can be asked for, or one made for the largest frame. */
+export const SEGMENT_BYTES_MAX = 1_073_741_824
 
 /** First word of a segment: `QSEG`. */
 export const SEGMENT_MAGIC = 0x47455351

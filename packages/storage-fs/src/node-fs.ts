@@ -55,12 +55,22 @@ class NodeFile implements FsFile {
   }
 }
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 const FLAGS = { r: O_RDONLY, 'r+': O_RDWR, 'wx+': O_RDWR | O_CREAT | O_EXCL }
+// Not everywhere: without them a link is followed, and a pipe waited for, as anywhere else.
+const OWN_FILE = (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
+
+/** Opens a file of the store: nothing else that somebody may have put in its place. */
+function openFile(path: string, flags: number): FsFile {
+  const fd = openSync(path, flags | OWN_FILE, 0o600)
+  if (fstatSync(fd).isFile()) return new NodeFile(fd)
+  closeSync(fd)
+  throw Object.assign(new Error(`EINVAL: ${path} is no file`), { code: 'EINVAL' })
+}
 
 /** The system's file system. */
 export const nodeFs: Fs = {
-  open: (path, flags) => new NodeFile(openSync(path, FLAGS[flags], 0o600)),
+  open: (path, flags) => openFile(path, FLAGS[flags]),
   rename: (from, to) => renameSync(from, to),
   unlink: (path) => unlinkSync(path),
   mkdir(path) {

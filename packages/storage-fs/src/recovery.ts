@@ -74,6 +74,9 @@ export function recoverLog(context: RecoveryContext): RecoveredLog {
   const names = fs.readdir(directory)
   sweep(fs, directory)
   if (!names.includes(LOG_DIRECTORY)) return createLog(context)
+  // A process that was killed may have left names that are there and not yet durable.
+  fs.syncDir(directory)
+  fs.syncDir(`${directory}/${LOG_DIRECTORY}`)
   if (!names.includes(META_FILE))
     throw new QuorateError('STORAGE_CORRUPT', `${directory}/${META_FILE} is missing`)
   const metaFile = fs.open(`${directory}/${META_FILE}`, 'r+')
@@ -91,6 +94,7 @@ export function recoverLog(context: RecoveryContext): RecoveredLog {
         `both slots of ${directory}/${META_FILE} are damaged`,
       )
     }
+    settleSlot(metaFile, meta)
     return replayLog(context, segments, meta, metaFile)
   } catch (error) {
     metaFile.close()
@@ -99,18 +103,43 @@ export function recoverLog(context: RecoveryContext): RecoveredLog {
   }
 }
 
+/**
+ * Writes the slot in force once more. It may have been written and never synced, or the sync may have
+ * failed; the next one goes over the other slot, which would then be the last that is on the disk.
+ */
+function settleSlot(file: FsFile, meta: MetaSlot): void {
+  const { bytes, position } = encodeMetaSlot(meta)
+  writeAll(file, bytes, position)
+  file.datasync()
+}
+
 /** Makes a directory and every missing one above it, each durable in its parent. */
 export function makeDirectories(fs: Fs, path: string): void {
   const parts = path.split('/')
+  let made = false
+  /** Where the last directory stands that was there. */
+  let home: string | undefined
   for (let depth = 1; depth <= parts.length; depth++) {
     const parent = parts.slice(0, depth - 1).join('/') || (path.startsWith('/') ? '/' : '.')
     const name = parts[depth - 1]
-    if (name !== undefined && name !== '') makeDirectory(fs, parent, name)
+    if (name === undefined || name === '') continue
+    if (namesIn(fs, pathIn(parent, name)) !== undefined) home = parent
+    else {
+      // Whoever made that one may have been killed before it was durable.
+      if (!made && home !== undefined) fs.syncDir(home)
+      made = true
+      makeDirectory(fs, parent, name)
+    }
   }
+  if (!made && home !== undefined) fs.syncDir(home)
+}
+
+function pathIn(parent: string, name: string): string {
+  return parent === '/' ? `/${name}` : `${parent}/${name}`
 }
 
 function makeDirectory(fs: Fs, parent: string, name: string): void {
-  const path = parent === '/' ? `/${name}` : `${parent}/${name}`
+  const path = pathIn(parent, name)
   if (namesIn(fs, path) !== undefined) return
   fs.mkdir(path)
   fs.syncDir(parent)

@@ -3,6 +3,7 @@
 import { QuorateError } from '@quorate/core'
 import type { Fs, FsFile } from './fs.ts'
 import { namesIn, readFully, writeAll } from './fs.ts'
+import { storageFailed } from './journal-errors.ts'
 import { SEGMENT_HEADER_BYTES, segmentName, segmentSeq } from './layout.ts'
 import type { Segment } from './segment.ts'
 import { openSegment, positionAt } from './segment.ts'
@@ -97,6 +98,23 @@ function link(before: Segment, after: Segment): void {
     throw corrupt(after.path, 'does not start where the segment before it ends')
   }
   before.end = end
+}
+
+/**
+ * Closes files, all of them also where closing one fails: that is a failed sync like any other.
+ *
+ * @throws QuorateError `STORAGE_FAILED` where it does
+ */
+export function closeFiles(files: readonly FsFile[]): void {
+  const failures: unknown[] = []
+  for (const file of files) {
+    try {
+      file.close()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw storageFailed('a file of the log could not be closed', failures[0])
 }
 
 function corrupt(path: string, what: string): QuorateError {

@@ -9,6 +9,7 @@ import {
   FLAG_CLEAN,
   FLAG_SEAL,
   FRAME_HEADER_BYTES,
+  SEGMENT_BYTES_MAX,
   SEGMENT_HEADER_BYTES,
 } from './layout.ts'
 import type { SegmentHeader } from './segment-header.ts'
@@ -54,7 +55,7 @@ export interface WalkEnd {
 export function segmentReader(): (segment: Segment) => SegmentBytes {
   let buffer = new Uint8Array(0)
   return ({ header, file, end: known }) => {
-    const size = file.size()
+    const size = Math.min(file.size(), SEGMENT_BYTES_MAX)
     if (buffer.length < size) buffer = new Uint8Array(size)
     const end = Math.min(readFully(file, buffer.subarray(0, size), 0), known ?? size)
     const view = new DataView(buffer.buffer, 0, end)

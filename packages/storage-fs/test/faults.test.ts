@@ -20,6 +20,11 @@ const KINDS: readonly Call['name'][] = [
   'unlink',
   'mkdir',
   'syncDir',
+  'readdir',
+  'statfs',
+  'size',
+  'lock',
+  'close',
 ]
 const MEMBERSHIP = {
   version: 1,

@@ -1,5 +1,14 @@
 // The whole storage on the system's file system: what was acknowledged is there after a start.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { membershipOf, noMetrics, silentLogger, systemClock } from '@quorate/core'
@@ -30,6 +39,46 @@ function directory(): string {
 }
 afterEach(() => {
   for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true })
+})
+
+describe('what stands in the place of a file of the store', () => {
+  const names = ['log/0000000001.seg', 'meta']
+
+  async function madeStore(): Promise<string> {
+    const path = directory()
+    const storage = fsStorage(path, { segmentBytes: 65_536, ballastBytes: 0 })
+    await storage.open(context)
+    await storage.group('g', algorithm).write({ seq: 1, append: [entry(1)] })
+    await storage.close()
+    return path
+  }
+
+  it.each(names)('is refused, and not waited for: %s', async (name) => {
+    for (const put of ['a link', 'a pipe', 'a directory']) {
+      const path = await madeStore()
+      const file = join(path, name)
+      renameSync(file, join(path, 'elsewhere'))
+      if (put === 'a link') symlinkSync(join(path, 'elsewhere'), file)
+      else if (put === 'a directory') mkdirSync(file)
+      else execFileSync('mkfifo', [file])
+      const code = await fsStorage(path)
+        .open(context)
+        .then(
+          () => 'opened',
+          (error: unknown) => (error as { code?: string }).code,
+        )
+      expect([put, code]).toEqual([put, 'STORAGE_FAILED'])
+    }
+  })
+
+  it('is this user’s alone', async () => {
+    const path = await madeStore()
+    const modes = readdirSync(path, { recursive: true }).map((name) => {
+      const { mode } = statSync(join(path, String(name)))
+      return mode & 0o777
+    })
+    expect(new Set(modes)).toEqual(new Set([0o600, 0o700]))
+  })
 })
 
 describe('fsStorage', () => {

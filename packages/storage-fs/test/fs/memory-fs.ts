@@ -53,6 +53,11 @@ export interface Call {
     | 'unlink'
     | 'mkdir'
     | 'syncDir'
+    | 'readdir'
+    | 'statfs'
+    | 'size'
+    | 'lock'
+    | 'close'
   readonly path: string
 }
 
@@ -221,6 +226,7 @@ export class MemoryFs implements Fs {
   }
 
   readdir(path: string): readonly string[] {
+    this.hook?.({ name: 'readdir', path })
     const inode = this.#find(path)
     if (inode?.isDirectory !== true) throw failure('ENOENT', path)
     return [...inode.entries.keys()]
@@ -233,11 +239,13 @@ export class MemoryFs implements Fs {
     this.#settle(inode)
   }
 
-  statfs(): FsSpace {
+  statfs(path: string): FsSpace {
+    this.hook?.({ name: 'statfs', path })
     return { freeBytes: this.freeBytes, totalBytes: 1e12 }
   }
 
   async lock(path: string): Promise<Unlock | undefined> {
+    this.hook?.({ name: 'lock', path })
     if (this.#locked.has(path)) return undefined
     this.#locked.add(path)
     return () => void this.#locked.delete(path)
@@ -254,15 +262,12 @@ export class MemoryFs implements Fs {
     const mine = this.#effects.filter((effect) => effect.inode === inode)
     if (mine.length === 0) return
     if (inode.isDirectory) inode.durableEntries = new Map(inode.entries)
-    else {
-      inode.durable = inode.bytes.slice(0, inode.size)
-      inode.durableSize = inode.size
-    }
-    this.#forget(inode)
+    else settleFile(inode, mine)
+    this.#forget((effect) => effect.inode === inode)
   }
 
-  #forget(inode: Inode): void {
-    const rest = this.#effects.filter((effect) => effect.inode !== inode)
+  #forget(which: (effect: Effect) => boolean): void {
+    const rest = this.#effects.filter((effect) => !which(effect))
     this.#effects.splice(0, this.#effects.length, ...rest)
   }
 
@@ -303,11 +308,29 @@ export class MemoryFs implements Fs {
     try {
       this.hook?.(call)
     } catch (error) {
-      this.#forget(inode)
+      this.#forget((effect) => effect.inode === inode && effect.kind === 'data')
       throw error
     }
     this.#settle(inode)
   }
+}
+
+/** What was written since becomes durable, and nothing that a failed sync has left behind. */
+function settleFile(inode: Inode, effects: readonly Effect[]): void {
+  const bytes = new Uint8Array(Math.max(inode.size, inode.durableSize))
+  bytes.set(inode.durable.subarray(0, inode.durableSize))
+  let size = inode.durableSize
+  for (const effect of effects) {
+    if (effect.kind === 'size') {
+      bytes.fill(0, effect.size)
+      size = effect.size
+    } else if (effect.kind === 'data') {
+      const at = effect.sector * SECTOR
+      bytes.set(effect.bytes.subarray(0, Math.max(0, bytes.length - at)), at)
+    }
+  }
+  inode.durable = bytes
+  inode.durableSize = size
 }
 
 class MemoryFile implements FsFile {
@@ -357,6 +380,7 @@ class MemoryFile implements FsFile {
   }
 
   size(): number {
+    this.#fs.hook?.({ name: 'size', path: this.#path })
     return this.#inode.size
   }
 
@@ -364,6 +388,8 @@ class MemoryFile implements FsFile {
     if (!this.#open) throw failure('EBADF', this.#path)
     this.#open = false
     this.#fs.openFiles--
+    // A file is closed whatever is said of it.
+    this.#fs.hook?.({ name: 'close', path: this.#path })
   }
 }
 
