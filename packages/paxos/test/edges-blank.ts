@@ -2,7 +2,19 @@
 import { decode, encodeUtf8, membershipOf } from '@quorate/core'
 import type { Effects } from '@quorate/core'
 import { expect } from 'vitest'
-import { Bench, abc, accept, accepted, ballot, entriesOf, heartbeat, heartbeatReply, promise, pulled, stopSign } from './edge-bench.ts'
+import {
+  Bench,
+  abc,
+  accept,
+  accepted,
+  ballot,
+  entriesOf,
+  heartbeat,
+  heartbeatReply,
+  promise,
+  pulled,
+  stopSign,
+} from './edge-bench.ts'
 import type { PaxosMessage } from '../src/index.ts'
 import { hardStateCodec } from '../src/hard-state.ts'
 import type { Scenario } from './scenarios.ts'
@@ -92,6 +104,16 @@ export const blankEdges: Readonly<Record<string, Scenario>> = {
     expect(again).not.toBe(first)
     expect(votesFrom(bench.from('b', readReply(first, 2, 2)))).toBeUndefined()
     expect(votesFrom(bench.from('b', readReply(again, 2, 2)))).toBe(3)
+    bench.persisted()
+    expect(isBlank(bench, 2)).toBe(true)
+  },
+
+  'an answer whose entries turn out to hold a stop-sign gives no vote after it'(context) {
+    const bench = told(context)
+    const token = askedIn(bench.from('b', heartbeat(b1, 1, 1)))
+    bench.from('b', readReply(token, 3))
+    const rest = [stopSign(2, b1, more, 2), ...entriesOf(3, b1)]
+    expect(votesFrom(bench.from('b', pulled(b1, 1, 3, rest, 2)))).toBeUndefined()
     bench.persisted()
     expect(isBlank(bench, 2)).toBe(true)
   },

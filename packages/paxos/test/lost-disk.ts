@@ -12,7 +12,12 @@ export function loseDisk(group: Group, id: NodeId): void {
   group.crash(id)
   const hardState = undefined
   const durable = { hardState, snapshot: undefined, firstIndex: 1, baseEpoch: 0, entries: [] }
-  Object.assign(group.replica(id), { durable, written: durable, finished: [], bootstrap: undefined })
+  Object.assign(group.replica(id), {
+    durable,
+    written: durable,
+    finished: [],
+    bootstrap: undefined,
+  })
   group.restart(id)
 }
 

@@ -263,8 +263,10 @@ export const mutants: readonly Mutant[] = [
     id: 'paxos-told-by-anybody',
     file: `${src}/state.ts`,
     find: '    return this.config <= this.blankTo\n',
-    replace: '    return this.config <= (this.blankTo === Number.MAX_SAFE_INTEGER ? 1 : this.blankTo)\n',
-    breaks: 'Who lost its disk votes in no epoch that it may have voted in, whoever tells it of its group.',
+    replace:
+      '    return this.config <= (this.blankTo === Number.MAX_SAFE_INTEGER ? 1 : this.blankTo)\n',
+    breaks:
+      'Who lost its disk votes in no epoch that it may have voted in, whoever tells it of its group.',
     killedBy: [scenarios, { file: `${test}/explore-changes.test.ts`, name: 'lost its disk' }],
   },
   {
@@ -280,7 +282,6 @@ export const mutants: readonly Mutant[] = [
     file: `${src}/briefing.ts`,
     find: '  if (config !== r.config) {\n',
     replace: '  if (config > r.config) {\n',
-    also: [{ file: `${src}/briefing.ts`, find: '  r.blankTo = config\n', replace: '  r.blankTo = r.config\n' }],
     breaks: 'What was answered under members that others have followed says nothing of these.',
     killedBy: [edges],
   },
