@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'storage-short-write-taken',
-    file: `${src}/inline-pipe.ts`,
+    file: `${src}/log-pipe.ts`,
     find: '    rest = next\n',
     replace: '    rest = []\n',
     breaks: 'A write that comes back short is finished.',
@@ -227,7 +227,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'storage-laggard-state-collected',
     file: `${src}/collection.ts`,
-    find: 'if (image.stateAt < limit || entries.length > 0)',
+    find: 'if (told < limit || entries.length > 0)',
     replace: 'if (entries.length > 0)',
     breaks: 'A group that only voted, long ago, keeps its vote.',
     killedBy: [collection],
@@ -298,7 +298,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'storage-snapshot-chunks-unchecked',
     file: `${src}/snapshot-file.ts`,
-    find: '  return crc === view.getUint32(4, true) ? chunk : undefined\n',
+    find: '  return isSound(header, chunk, owner, at) ? chunk : undefined\n',
     replace: '  return chunk\n',
     also: [
       {
