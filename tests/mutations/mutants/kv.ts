@@ -8,6 +8,9 @@ const sessions = 'packages/kv/test/machine/sessions.test.ts'
 const planner = 'packages/kv/test/placement/planner.test.ts'
 const routing = 'packages/kv/test/router.test.ts'
 const healing = 'packages/kv/test/healing.test.ts'
+const placement = 'packages/kv/src/placement'
+const orders = 'packages/kv/test/placement/orders.test.ts'
+const managed = 'packages/kv/test/placement/managed.test.ts'
 
 export const mutants: readonly Mutant[] = [
   {
@@ -104,8 +107,8 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'kv-repair-when-cut-off',
     file: 'packages/kv/src/placement/planner.ts',
-    find: 'const trusted = options.dead.size * 3 <= hosts',
-    replace: 'const trusted = options.dead.size <= hosts',
+    find: 'return ids.filter((id) => away.has(id)).length * 3 <= ids.length',
+    replace: 'return ids.filter((id) => away.has(id)).length <= ids.length',
     breaks: 'Nothing is replaced while more than a third of the hosts seem dead.',
     killedBy: [planner],
   },
@@ -144,8 +147,8 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'kv-map-healed-when-cut-off',
     file: 'packages/kv/src/placement/map-group.ts',
-    find: 'if (dead.size * 3 > Object.keys(hosts).length) return undefined',
-    replace: 'if (dead.size > Object.keys(hosts).length) return undefined',
+    find: '|| !isTrusted(placement, options))',
+    replace: '|| (asked === -1 && !isTrusted(placement, options)))',
     breaks: 'Hosts of the map are not replaced while more than a third of the hosts seem dead.',
     killedBy: [planner],
   },
@@ -173,5 +176,61 @@ export const mutants: readonly Mutant[] = [
     replace: '} else {',
     breaks: 'What was changed a moment ago is not merged.',
     killedBy: ['packages/kv/test/placement/range-planner.test.ts'],
+  },
+  {
+    id: 'kv-order-given-twice',
+    file: `${placement}/state.ts`,
+    find: 'if (before !== undefined) return before',
+    replace: 'if (before !== undefined && index < 0) return before',
+    breaks: 'An order whose answer was lost is carried out once.',
+    killedBy: [orders],
+  },
+  {
+    id: 'kv-orders-lost-in-snapshot',
+    file: `${placement}/state.ts`,
+    find: 'this.#operations = new Map(operationsOf(body))',
+    replace: 'this.#operations = new Map(operationsOf(body).slice(0, 0))',
+    breaks: 'Orders are remembered in the snapshot of the map.',
+    killedBy: [orders],
+  },
+  {
+    id: 'kv-grows-to-two',
+    file: `${placement}/planner.ts`,
+    find: 'return possible % 2 === 0 ? possible - 1 : possible',
+    replace: 'return possible',
+    breaks: 'A shard does not stay at an even number of replicas that nobody asked for.',
+    killedBy: [planner],
+  },
+  {
+    id: 'kv-suspects-trusted',
+    file: `${placement}/planner.ts`,
+    find: 'new Set([...dead, ...(suspects ?? [])])',
+    replace: 'new Set([...dead, ...[...(suspects ?? [])].slice(0, 0)])',
+    breaks: 'Nothing is replaced while more than a third of the hosts are suspect.',
+    killedBy: [planner],
+  },
+  {
+    id: 'kv-founder-without-a-shard-unknown',
+    file: 'packages/kv/src/store/store.ts',
+    find: 'new Set([...named, ...owners])',
+    replace: 'new Set([...named.slice(0, 0), ...owners])',
+    breaks: 'Every host that a store was founded with is one of its hosts.',
+    killedBy: [managed],
+  },
+  {
+    id: 'kv-left-map-founded-again',
+    file: `${placement}/managed.ts`,
+    find: 'if (isFounder && !left.isThere) await left.leave(keeper.placement)',
+    replace: 'if (isFounder && !left.isThere && intervalMs < 0) await left.leave(keeper.placement)',
+    breaks: 'A host that has left the map and dropped it does not found it once more.',
+    killedBy: [managed],
+  },
+  {
+    id: 'kv-watch-begins-in-a-gap',
+    file: 'packages/kv/src/store/watch.ts',
+    find: 'if (ranged && !isWhole(routes.sorted)) throw new OnTheWay()',
+    replace: 'if (ranged && !isWhole(routes.sorted) && routes.version < 0) throw new OnTheWay()',
+    breaks: 'A watch shows what happens to keys that were on their way when it began.',
+    killedBy: [healing],
   },
 ]
