@@ -22,8 +22,9 @@ describe.each<AlgorithmName>(['raft', 'paxos'])('over %s', (algorithm) => {
       expect(clean.wrong).toBeUndefined()
       // The plan, its steps in the group and its end are durable on several hosts each.
       const steps = clean.events.join('\n')
-      for (const step of ['kv-map command', 'membership', 'drop'].slice(0, scenario.loses ? 2 : 3))
-        expect(steps).toContain(step)
+      const moves = ['kv-map command', 'membership', 'drop'].slice(0, scenario.loses ? 2 : 3)
+      const hands = ['kv-map command', 'kv-0 command', 'kv-1 command']
+      for (const step of scenario.ends === undefined ? moves : hands) expect(steps).toContain(step)
       const all = pointsOf(clean.events.length, HOSTS)
       const visited = all.filter((point, at) =>
         ONLY === undefined ? at % STRIDE === all.length % STRIDE : nameOf(point) === ONLY,

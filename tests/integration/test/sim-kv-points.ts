@@ -3,7 +3,7 @@
 // visited again.
 import type { NodeId } from '@quorate/core'
 import { createRandom, isQuorateError } from '@quorate/core'
-import type { KvClient } from '@quorate/kv'
+import type { KvClient, Placement } from '@quorate/kv'
 import type { DurableEvent } from '@quorate/sim'
 import { SimKvClients } from './sim-kv-clients.ts'
 import { judgeHistory, kvHistory } from './sim-kv-history.ts'
@@ -26,6 +26,10 @@ export interface PlanScenario {
   order(store: SimKv, client: KvClient): Promise<NodeId | undefined>
   /** Whether a host is gone for good afterwards. */
   readonly loses: boolean
+  /** Where ranges begin at first; absent where shards are hash slots. */
+  readonly splits?: readonly string[]
+  /** Where ranges begin once the plan is carried out, in hexadecimal digits. */
+  readonly ends?: readonly string[]
 }
 
 /** When a host is crashed: before an event is durable, before anybody knows that it is, or after. */
@@ -105,6 +109,22 @@ export const scenarios: readonly PlanScenario[] = [
       return from
     },
   },
+  {
+    name: 'a range is split',
+    shards: 1,
+    loses: false,
+    splits: [],
+    ends: ['', '7b647d'],
+    order: (_store, client) => client.admin.split('{d}').then(() => undefined),
+  },
+  {
+    name: 'two ranges are merged',
+    shards: 2,
+    loses: false,
+    splits: ['{d}'],
+    ends: [''],
+    order: (_store, client) => client.admin.merge('{a}').then(() => undefined),
+  },
 ]
 
 /** Carries a plan out, with a crash where one is given. */
@@ -130,6 +150,7 @@ class PlanRun {
   }
 
   async run(name: AlgorithmName): Promise<PlanResult> {
+    const { splits } = this.#scenario
     const store = await simKv({
       seed: 1,
       algorithm: drawAlgorithm(name, createRandom(1)),
@@ -144,6 +165,7 @@ class PlanRun {
       replaceAfterMs: 1_000,
       lagEntriesMax: 8,
       balanceLeaders: true,
+      ...(splits && { ranges: { splits, tagsStay: true, automatic: false } }),
       onDurable: (event) => this.#durable(event),
     })
     this.#store = store
@@ -178,7 +200,8 @@ class PlanRun {
     const { cluster } = store
     const client = await clients.connect('operator')
     await this.#insist(() => client.admin.pause())
-    await this.#insist(() => client.admin.join(SPARE))
+    // With nothing to spare, what a split makes stays where it is.
+    if (this.#scenario.ends === undefined) await this.#insist(() => client.admin.join(SPARE))
     while (cluster.leaderOf(groupOf(0)) === undefined || cluster.committed(groupOf(0)) < 12)
       await this.#sleep(20)
     this.#armed = true
@@ -187,6 +210,13 @@ class PlanRun {
     const fromMs = cluster.nowMs
     for (;;) {
       const { placement, why } = await settled(store, client, destroyed)
+      if (this.#scenario.ends !== undefined) {
+        const wrong = why ?? unlikePlan(this.#scenario.ends, placement)
+        if (wrong === undefined) break
+        if (cluster.nowMs - fromMs > UNTIL_MS) return `the plan did not end: ${wrong}`
+        await this.#sleep(50)
+        continue
+      }
       const epochs = placement?.shards.map(({ epoch }) => epoch - 1) ?? []
       const moves = epochs.reduce((sum, each) => sum + each, 0)
       // Whatever crashed, the plan is carried out once.
@@ -251,6 +281,15 @@ class PlanRun {
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.#store?.cluster.after(ms, () => resolve()))
   }
+}
+
+/** How ranges differ from what a plan ends with, each of two shards changed once. */
+function unlikePlan(ends: readonly string[], placement: Placement | undefined): string | undefined {
+  const shards = placement?.shards ?? []
+  const starts = shards.flatMap(({ range }) => (range === undefined ? [] : [range.start]))
+  const once = shards.length === 2 && shards.every(({ epoch }) => epoch === 2)
+  if (once && starts.toSorted().join() === ends.join()) return undefined
+  return `the shards are ${JSON.stringify(shards)}`
 }
 
 /** Every crash point of a plan that has these events. */
