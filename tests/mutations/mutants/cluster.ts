@@ -10,6 +10,14 @@ function runs(algorithm: 'raft' | 'paxos', seeds: number): Killer {
   }
 }
 
+function directed(algorithm: 'raft' | 'paxos', direction: string, seeds: number): Killer {
+  return {
+    file: 'tests/integration/test/sim-directed.test.ts',
+    name: `${algorithm} survives ${direction}`,
+    env: { SIM_SEEDS: String(seeds) },
+  }
+}
+
 export const mutants: readonly Mutant[] = [
   {
     id: 'cluster-half-is-a-majority',
@@ -136,10 +144,72 @@ export const mutants: readonly Mutant[] = [
     breaks: 'A proposer prepares a ballot again in which something may have been proposed.',
     killedBy: [runs('paxos', 100)],
   },
+  {
+    id: 'cluster-lease-too-long',
+    file: 'packages/raft/src/heartbeat.ts',
+    find: 'r.options.electionTimeoutMs * (1 - r.options.clockDriftMax)',
+    replace: 'r.options.electionTimeoutMs * (3 - r.options.clockDriftMax)',
+    breaks: 'A leader relies on its lease for longer than others have promised to wait.',
+    killedBy: [directed('raft', 'leases', 10)],
+  },
+  {
+    id: 'cluster-ballot-lease-too-long',
+    file: 'packages/paxos/src/heartbeat.ts',
+    find: 'r.options.electionTimeoutMs * (1 - r.options.clockDriftMax)',
+    replace: 'r.options.electionTimeoutMs * (3 - r.options.clockDriftMax)',
+    breaks: 'The same of a leader by ballot.',
+    killedBy: [directed('paxos', 'leases', 10)],
+  },
+  {
+    id: 'cluster-commit-of-an-earlier-term',
+    file: 'packages/raft/src/commit.ts',
+    find: 'if (r.log.epoch(index) !== r.term) {',
+    replace: 'if (r.log.epoch(index) < 0) {',
+    breaks: 'An entry of an earlier term is committed because a majority holds it (figure 8).',
+    killedBy: [directed('raft', 'lost-leaders', 300)],
+  },
+  {
+    id: 'cluster-snapshot-of-what-is-committed',
+    file: 'packages/runtime/src/replica.ts',
+    find: '    return this.#core.appliedPosition()\n',
+    replace:
+      '    const applied = this.#core.appliedPosition()\n    return { ...applied, index: Math.max(applied.index, this.#core.status().commitIndex) }\n',
+    breaks: 'A snapshot says that it stands at what is committed, and holds what has been applied.',
+    killedBy: [directed('paxos', 'snapshots', 60)],
+  },
+  {
+    id: 'cluster-snapshot-file-goes-too-soon',
+    file: 'packages/storage-fs/src/fs-storage.ts',
+    find: '[snapshot?.id, previous?.id, ...finished]',
+    replace: '[snapshot?.id, previous?.id]',
+    breaks:
+      'The file of a snapshot that is finished and not yet in force goes when an older one comes into force (the simulator found this one).',
+    killedBy: [
+      { file: 'packages/storage-fs/test/base-epoch.test.ts', name: 'keeps its file' },
+      { file: 'tests/integration/test/sim-files.test.ts', name: 'survives seed 282' },
+    ],
+  },
+  {
+    id: 'cluster-epoch-goes-with-its-segment',
+    file: 'packages/storage-fs/src/collection.ts',
+    find: 'const told = Math.min(image.stateAt, image.baseAt)',
+    replace: 'const told = image.stateAt',
+    breaks:
+      'The epoch before the first entry of a log is forgotten with the segment that told it (the simulator found this one).',
+    killedBy: [
+      { file: 'packages/storage-fs/test/base-epoch.test.ts', name: 'goes only when' },
+      { file: 'tests/integration/test/sim-files.test.ts', name: 'survives seed 1887' },
+      { file: 'tests/integration/test/sim-files.test.ts', name: 'survives seed 1984' },
+    ],
+  },
 ]
 
 /** Bugs of other systems for which there is no place here, or no test that could show them. */
 export const notApplicable: readonly NotApplicable[] = [
+  {
+    bug: 'The state of a snapshot is captured a turn after its position.',
+    why: 'In a simulation all that follows from one event happens before the next: nothing is applied in between, so it changes nothing there. A snapshot at a position other than that of its state is a mutant.',
+  },
   {
     bug: 'The term, the vote and the log are written one after the other, and a crash comes between.',
     why: 'A batch of the storage contract is one record: there is no second write to leave out.',
