@@ -132,3 +132,19 @@ describe('a broken algorithm', () => {
     expect(result.failures[0]).toContain(new InvariantViolation('commit-durable', '').message)
   })
 })
+
+describe('a failing run', () => {
+  it('is made smaller in hosts and groups where it still fails so', async () => {
+    const run = { ...options('commits-on-one'), members: 7, spares: 2, groups: 3, everything: true }
+    for (let seed = 1; seed <= 20; seed++) {
+      const failed = await simulate({ ...run, seed })
+      if (failed.failure === undefined) continue
+      const { result } = await minimise({ ...run, seed }, failed, 40)
+      expect(failureKind(result)).toBe(failureKind(failed))
+      expect(result.setup.groups).toHaveLength(1)
+      expect(result.setup.hosts.length).toBeLessThanOrEqual(5)
+      return
+    }
+    expect.fail('nothing failed')
+  })
+})

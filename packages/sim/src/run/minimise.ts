@@ -1,6 +1,6 @@
-// Makes a failing run smaller: less network trouble, fewer faults, a shorter time, until nothing can
+// Makes a failing run smaller: fewer hosts and groups, less network trouble, fewer faults, a shorter time, until nothing can
 // be taken away without losing the failure (delta debugging, Zeller and Hildebrandt, 2002).
-
+import type { NodeId } from '@quorate/core'
 import { InvariantViolation } from '../model/violation.ts'
 import type { Fault } from './faults.ts'
 import type { NetworkFaults } from './network.ts'
@@ -41,6 +41,7 @@ export async function minimise(
   if (kind === undefined) throw new TypeError(`seed ${failed.seed} did not fail`)
   const search = new Search(kind, options, failed, runsMax)
   await search.shorten()
+  await search.shrink()
   await search.calm()
   await search.thin()
   await search.shorten()
@@ -77,6 +78,28 @@ class Search {
     const durationMs = Math.ceil(failure.atMs) + 1
     const plan = this.#plan().filter(({ atMs }) => atMs <= durationMs)
     await this.#try({ ...this.#options, durationMs, plan })
+  }
+
+  /** Takes groups away, then the hosts that are no members, then members. */
+  async shrink(): Promise<void> {
+    const { groups, members, hosts } = this.#result.setup
+    if (groups.length > 1) await this.#try({ ...this.#options, groups: 1 })
+    const spares = hosts.length - members.length
+    const sizes = [3, 5].filter((size) => size < members.length)
+    if (spares > 0) await this.#within(members.length, 0)
+    for (const size of sizes) if (await this.#within(size, 0)) return
+  }
+
+  /** The same with fewer hosts, and without the faults that name another. */
+  #within(members: number, spares: number): Promise<boolean> {
+    const hosts = new Set(this.#result.setup.hosts.slice(0, members + spares))
+    const plan = this.#plan().flatMap((fault): readonly Fault[] => {
+      if (fault.kind === 'partition') {
+        return [{ ...fault, order: fault.order.filter((id) => hosts.has(id)) }]
+      }
+      return namesOnly(fault, hosts) ? [fault] : []
+    })
+    return this.#try({ ...this.#options, members, spares, plan })
   }
 
   /** Takes the network's own troubles away, one after the other, and all but one of the clients. */
@@ -126,5 +149,22 @@ class Search {
     this.#options = options
     this.#result = result
     return true
+  }
+}
+
+/** Whether a fault names no host but these. */
+function namesOnly(fault: Fault, hosts: ReadonlySet<NodeId>): boolean {
+  switch (fault.kind) {
+    case 'clog':
+    case 'reset':
+      return hosts.has(fault.from) && hosts.has(fault.to)
+    case 'membership':
+      return [...fault.voters, ...fault.learners].every((id) => hosts.has(id))
+    case 'transfer':
+      return fault.to === undefined || hosts.has(fault.to)
+    case 'blackout':
+      return true
+    default:
+      return !('host' in fault) || fault.host === 'leader' || hosts.has(fault.host)
   }
 }
