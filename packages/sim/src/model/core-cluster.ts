@@ -84,7 +84,10 @@ export interface MessageFilter<M> {
   readonly where?: ((message: M) => boolean) | undefined
 }
 
-/** A group of cores, their disks and the network between them. */
+/**
+ * A group of cores, their disks and the network between them: made with `new`, and driven by hand. Its
+ * calls are synchronous, and each throws an {@link InvariantViolation} where a promise is broken.
+ */
 export class CoreCluster<M> implements ReplicaSink<M> {
   /** Messages under way, oldest first. */
   readonly messages: FlightMessage<M>[] = []

@@ -24,11 +24,11 @@ export function failureReport(result: SimulationResult, options: ReportOptions =
   if (options.replay !== undefined) lines.push(`replay: ${options.replay(seed)}`)
   const { minimised } = options
   if (minimised === undefined) return lines.join('\n')
-  const { plan = [], network, clients, durationMs } = minimised.options
+  const { plan = [], members, spares, groups, network, clients, durationMs } = minimised.options
   lines.push(
     `minimised in ${minimised.runs} runs to ${plan.length} of ${setup.plan.length} faults:`,
     ...plan.map((fault) => `  ${JSON.stringify(fault)}`),
-    `with ${JSON.stringify({ network, clients, durationMs })}`,
+    `with ${JSON.stringify({ members, spares, groups, network, clients, durationMs })}`,
   )
   return lines.join('\n')
 }
