@@ -31,6 +31,11 @@ export class ConfigHistory {
     for (const entry of entries) this.append(entry)
   }
 
+  /** From where on it is known who the members were. */
+  get firstIndex(): LogIndex {
+    return (this.#configs[0] as Config).index
+  }
+
   /** The index of the last stop-sign, decided or not. */
   get lastIndex(): LogIndex {
     return this.#latest.index

@@ -58,7 +58,9 @@ export function handlePull(r: PaxosState, from: NodeId, m: Pull): void {
   const have = lastToGive(r, m.config, m.ballot)
   const last = m.last === 0 ? have : Math.min(have, m.last)
   if (m.first < 1 || m.first > last) return give(r, from, m.config, m.first - 1, [])
-  if (m.first < log.firstIndex) return offerSnapshotTo(r, from)
+  // A log may reach further back than its snapshot, and then does not tell who the members were there.
+  const unknown = m.config === 0 && m.first <= r.configs.firstIndex
+  if (m.first < log.firstIndex || unknown) return offerSnapshotTo(r, from)
   if (m.first >= log.windowFirst) {
     give(r, from, m.config, m.first - 1, log.slice(m.first, last, r.limits.messageBytesMax))
     return
@@ -111,7 +113,7 @@ function give(
   entries: readonly Entry[],
 ): void {
   const base =
-    config === 0 && prev >= r.log.firstIndex - 1 ? r.configs.at(prev).membership : undefined
+    config === 0 && prev >= r.configs.firstIndex ? r.configs.at(prev).membership : undefined
   r.out.sendAfterPersist(to, {
     type: 'pulled',
     config: r.config,

@@ -9,10 +9,12 @@ import {
   accepted,
   ballot,
   entriesOf,
+  hardState,
   heartbeat,
   heartbeatReply,
   promise,
   pulled,
+  snapshotAt,
   stopSign,
 } from './edge-bench.ts'
 import type { PaxosMessage } from '../src/index.ts'
@@ -116,6 +118,32 @@ export const blankEdges: Readonly<Record<string, Scenario>> = {
     expect(votesFrom(bench.from('b', pulled(b1, 1, 3, rest, 2)))).toBeUndefined()
     bench.persisted()
     expect(isBlank(bench, 2)).toBe(true)
+  },
+
+  'who the members were before its snapshot nobody tells, though its log begins there'({ tracer }) {
+    const snapshot = { ...snapshotAt(3, b1, 2), membership: membershipOf(more, 2) }
+    const recovered = {
+      hardState: hardState(b1, 0, 3),
+      snapshot,
+      lastIndex: 3,
+      epochs: [
+        { from: 0, epoch: 0 },
+        { from: 1, epoch: b1 },
+      ],
+      tail: [...entriesOf(1, b1), stopSign(2, b1, more, 2), ...entriesOf(3, b1)],
+      membershipEntries: [stopSign(2, b1, more, 2)],
+    }
+    const bench = new Bench(tracer, { recovered, appliedIndex: 3 })
+    const pull = { type: 'pull', ballot: 0, first: 1, last: 0 } as const
+    const told = bench.from('d', { ...pull, config: 0 })
+    expect([...told.send, ...told.sendAfterPersist].map(({ message }) => message)).toMatchObject([
+      { type: 'offer', snapshot: { index: 3 } },
+    ])
+    // Who knows them is given what the log holds.
+    const known = bench.from('c', { ...pull, config: 1 })
+    expect(known.sendAfterPersist.map(({ message }) => message)).toMatchObject([
+      { type: 'pulled', prev: 0, base: undefined },
+    ])
   },
 
   'a question that was lost is asked again, of a new leader at once'(context) {

@@ -129,6 +129,17 @@ export const keptSeeds: readonly KeptSeed[] = [
     },
   },
   {
+    algorithm: 'paxos',
+    seed: 5_000_595,
+    found: 'members named for the beginning of a log by one that knew only those of its snapshot',
+    options: {
+      faults: ['wipe', 'crash', 'partition', 'clog', 'membership', 'transfer'],
+      everything: true,
+      beyondModel: true,
+      durationMs: 10_000,
+    },
+  },
+  {
     algorithm: 'raft',
     seed: 270,
     found: 'a log cut back too late where a conflict comes before what a disk had lost',
