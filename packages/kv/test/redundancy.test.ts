@@ -61,11 +61,15 @@ describe('a shard with too few replicas', () => {
     await cluster.start('d')
     const kv = cluster.kv('a')
     await kv.admin.join('d')
-    const settled = async (): Promise<boolean> =>
-      (await kv.admin.placement()).shards.every(({ move }) => move === undefined)
-    while ((await kv.admin.plan()).length > 0 || !(await settled())) {
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    // One map in which nothing is under way and nothing is to be done.
+    const settled = async (): Promise<boolean> => {
+      const { version: before, shards } = await kv.admin.placement()
+      const isCalm = shards.every(({ move }) => move === undefined)
+      const planned = await kv.admin.plan()
+      const { version: after } = await kv.admin.placement()
+      return isCalm && planned.length === 0 && before === after
     }
+    while (!(await settled())) await new Promise((resolve) => setTimeout(resolve, 20))
     const suspects = async (): Promise<string> =>
       (await kv.status()).hosts.flatMap(({ id, suspect }) => (suspect ? [id] : [])).join()
     await until(() => metric('a', 'kv_hosts_suspect_count') === 0)
