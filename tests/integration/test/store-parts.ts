@@ -35,6 +35,8 @@ export const storages: Readonly<Record<string, () => (directory: string) => Host
     return (directory) => {
       const disk = disks.get(directory) ?? memoryDisk()
       disks.set(directory, disk)
+      // Whoever had it before is gone, with whatever it had not made durable.
+      disk.crash()
       return memoryStorage({ disk })
     }
   },
