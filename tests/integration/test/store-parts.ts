@@ -23,13 +23,13 @@ export interface Timing {
 }
 
 /** The algorithms. */
-export const consensuses: Readonly<Record<string, (timing: Timing) => ConsensusFactory>> = {
+const consensuses: Readonly<Record<string, (timing: Timing) => ConsensusFactory>> = {
   raft: (timing) => raft(timing),
   paxos: (timing) => paxos(timing),
 }
 
 /** The storages of hosts, each of which keeps what it has in a directory of its own name. */
-export const storages: Readonly<Record<string, () => (directory: string) => HostStorage>> = {
+const storages: Readonly<Record<string, () => (directory: string) => HostStorage>> = {
   memory: () => {
     const disks = new Map<string, MemoryDisk>()
     return (directory) => {
@@ -52,7 +52,7 @@ export interface Network {
 }
 
 /** The networks, for hosts of these names. */
-export const networks: Readonly<Record<string, (ids: readonly string[]) => Promise<Network>>> = {
+const networks: Readonly<Record<string, (ids: readonly string[]) => Promise<Network>>> = {
   memory: async (ids) => {
     const network = memoryNetwork()
     const address = (id: string): string => `client:${id}`

@@ -233,4 +233,12 @@ export const mutants: readonly Mutant[] = [
     breaks: 'A watch shows what happens to keys that were on their way when it began.',
     killedBy: [healing],
   },
+  {
+    id: 'kv-hot-key-splits-for-ever',
+    file: `${placement}/range-planner.ts`,
+    find: 'return smaller < sorted.length * SHARE_MIN ? undefined : at',
+    replace: 'return smaller < sorted.length * SHARE_MIN - sorted.length ? undefined : at',
+    breaks: 'A range that nearly everybody asks for one key is left whole: no split relieves it.',
+    killedBy: ['packages/kv/test/placement/range-planner.test.ts'],
+  },
 ]

@@ -88,3 +88,24 @@ export function planRanges(
   }
   return planned
 }
+
+/** Fewer keys than this say too little. */
+const SAMPLES_MIN = 16
+/** What must be asked of either side at least, of all that is asked, so that a split is worth it. */
+const SHARE_MIN = 1 / 8
+
+/**
+ * Where to split a busy range, given keys that were asked for, each request's as likely: about half
+ * of them are on either side. None where too few are known, and where nearly all are one key's, since
+ * no split takes anything off it.
+ */
+export function partingKey(asked: readonly (string | null)[]): string | undefined {
+  const sorted = asked.filter((key) => key !== null).toSorted()
+  if (sorted.length < SAMPLES_MIN) return undefined
+  const middle = sorted[sorted.length >> 1] as string
+  const at = middle === sorted[0] ? sorted.find((key) => key > middle) : middle
+  if (at === undefined) return undefined
+  const before = sorted.findIndex((key) => key >= at)
+  const smaller = Math.min(before, sorted.length - before)
+  return smaller < sorted.length * SHARE_MIN ? undefined : at
+}

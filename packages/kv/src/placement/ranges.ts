@@ -9,14 +9,13 @@ import { hexOf } from '../machine/key-range.ts'
 import type { Store } from '../store/store.ts'
 import { encodeAdmin } from './admin.ts'
 import { isBusy } from './handovers.ts'
-import { planRanges } from './range-planner.ts'
+import { partingKey, planRanges } from './range-planner.ts'
 import type { PlannedRange, RangeOptions, RangeStats } from './range-planner.ts'
 import type { Placement, PlacementCommand } from './state.ts'
 
 const CALL: CallOptions = { timeoutMs: 5_000 }
 /** How much the last look counts: after three others it is half forgotten. */
 const WEIGHT = 0.2
-const SAMPLES_MIN = 16
 
 interface Seen {
   readonly requests: number
@@ -98,16 +97,12 @@ export class Ranges {
     return key && hexOf(rawKey(key))
   }
 
-  /** The key that parts those that are asked for, or the middle where too few of them are known. */
+  /** The key that parts those that are asked for. */
   async #busiest(shard: ShardId): Promise<string | undefined> {
     const { router, routes } = this.#context.store
     const payload = encodeAdmin({ op: 'asked', shard })
     const bytes = await router.admin(routes.route(shard), payload, CALL, 'keys that are asked for')
-    const keys = JSON.parse(decodeUtf8(bytes)) as readonly string[]
-    const sorted = keys.toSorted()
-    if (sorted.length < SAMPLES_MIN) return this.#middle(shard)
-    const middle = sorted[sorted.length >> 1]
-    return middle === sorted[0] ? sorted.find((key) => key > (middle as string)) : middle
+    return partingKey(JSON.parse(decodeUtf8(bytes)) as readonly (string | null)[])
   }
 
   /** Drops shards without keys once nobody can ask them what became of a command. */

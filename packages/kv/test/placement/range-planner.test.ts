@@ -7,7 +7,7 @@ import { kvLimits } from '../../src/limits.ts'
 import { handedOver } from '../../src/placement/handovers.ts'
 import { pace } from '../../src/placement/pace.ts'
 import { planMoves } from '../../src/placement/planner.ts'
-import { planRanges } from '../../src/placement/range-planner.ts'
+import { partingKey, planRanges } from '../../src/placement/range-planner.ts'
 import type { RangeStats } from '../../src/placement/range-planner.ts'
 import { Ranges } from '../../src/placement/ranges.ts'
 import { changed, hostTable } from '../../src/placement/state.ts'
@@ -241,5 +241,30 @@ describe('a pace', () => {
     const clock = new ManualClock()
     const limit = pace(clock, 10)
     expect([limit.take(20), limit.take(1)]).toEqual([true, false])
+  })
+})
+
+describe('where a busy range is split', () => {
+  const asked = (counts: Readonly<Record<string, number>>): string[] =>
+    Object.entries(counts).flatMap(([key, count]) => Array<string>(count).fill(key))
+
+  test('is between the keys that are asked for', () => {
+    const keys = Array.from({ length: 64 }, (_, at) => String.fromCharCode(97 + (at % 16)))
+    expect(partingKey(keys)).toBe('i')
+    expect(partingKey(asked({ c: 40, d: 24 }))).toBe('d')
+    expect(partingKey(asked({ a: 20, hot: 40, z: 20 }))).toBe('hot')
+  })
+
+  test('is nowhere while too few requests are known', () => {
+    expect(partingKey(asked({ a: 8, b: 7 }))).toBeUndefined()
+    expect(partingKey([...asked({ a: 8, b: 7 }), null, null])).toBeUndefined()
+    expect(partingKey(asked({ a: 8, b: 8 }))).toBe('b')
+  })
+
+  test('is nowhere where nearly all ask for one key, which no split relieves', () => {
+    expect(partingKey(asked({ hot: 64 }))).toBeUndefined()
+    expect(partingKey(asked({ a: 1, hot: 63 }))).toBeUndefined()
+    expect(partingKey(asked({ hot: 60, z: 4 }))).toBeUndefined()
+    expect(partingKey(asked({ a: 8, hot: 56 }))).toBe('hot')
   })
 })
