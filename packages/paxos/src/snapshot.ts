@@ -45,7 +45,14 @@ export function handleOffer(r: PaxosState, from: NodeId, m: Offer): void {
     if (r.leader === from) report(r, from)
     return
   }
-  if (r.fetch !== undefined && r.fetch.snapshot.id === m.snapshot.id) return
+  const { fetch } = r
+  if (fetch?.snapshot.id === m.snapshot.id) return
+  // What is being fetched is not given up for a newer one, or a donor that takes snapshots faster than
+  // they travel would never see one arrive.
+  if (fetch?.ballot === m.ballot && (fetch.snapshot.index > r.decided || r.refilling)) {
+    r.mark('paxos/snapshot/fetch-goes-on')
+    return
+  }
   r.fetch = { snapshot: m.snapshot, ballot: m.ballot }
   r.out.fetchSnapshot = {
     snapshot: m.snapshot,

@@ -18,6 +18,7 @@ import {
   stopSign,
 } from './edge-bench.ts'
 import { blankEdges } from './edges-blank.ts'
+import type { PaxosMessage } from '../src/messages.ts'
 import type { Scenario } from './scenarios.ts'
 
 const b1 = ballot(1, 'b')
@@ -138,6 +139,21 @@ export const edges: Readonly<Record<string, Scenario>> = {
     const id = readEntries[0]?.id as number
     const { send } = bench.step({ type: 'entriesRead', id, entries: undefined })
     expect(send.map(({ to, message }) => [to, message.type])).toEqual([['c', 'offer']])
+  },
+
+  'a snapshot that is being fetched is not given up for a newer one'({ tracer }) {
+    const bench = new Bench(tracer)
+    const offer = (index: number, by: number): PaxosMessage => {
+      return { type: 'offer', config: 1, ballot: by, snapshot: snapshotAt(index, b1), others: [] }
+    }
+    bench.from('b', accept(b1, [0, 0], []))
+    bench.persisted()
+    expect(bench.from('b', offer(3, b1)).fetchSnapshot?.snapshot.index).toBe(3)
+    expect(bench.from('b', offer(5, b1)).fetchSnapshot).toBeUndefined()
+    bench.step({ type: 'snapshotFetchFailed', snapshot: snapshotAt(3, b1) })
+    expect(bench.from('b', offer(5, b1)).fetchSnapshot?.snapshot.index).toBe(5)
+    // What another leader has may be had sooner.
+    expect(bench.from('c', offer(4, c2)).fetchSnapshot?.snapshot.index).toBe(4)
   },
 
   'entries to be applied that could not be read are asked for again'({ tracer }) {

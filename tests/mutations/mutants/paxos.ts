@@ -437,6 +437,14 @@ export const mutants: readonly Mutant[] = [
     breaks: 'Who cannot lead, and starts again in a sleeping group, wakes it.',
     killedBy: [scenarios],
   },
+  {
+    id: 'paxos-fetch-given-up',
+    file: `${src}/snapshot.ts`,
+    find: '  if (fetch?.ballot === m.ballot && (',
+    replace: '  if (fetch?.ballot === m.ballot + 0.5 && (',
+    breaks: 'A snapshot arrives although its donor takes new ones faster than they travel.',
+    killedBy: [edges],
+  },
 ]
 
 /** Well-known bugs that have no place in these sources. */
