@@ -1,7 +1,15 @@
 // Real processes on a real disk: killed at the N-th system call, told of errors by it, and cut off
 // from the block device at any moment. What they had acknowledged is there afterwards.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -157,6 +165,15 @@ function mountImage(): boolean {
 
 const hasLoop = usable('an ext4 image on a loop device', mountImage())
 
+/** Waits until no thread of a process is in a system call any more. */
+async function untilStopped(pid: number): Promise<void> {
+  const isStopped = (thread: string): boolean =>
+    /^State:\s+[Tt]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))
+  while (!readdirSync(`/proc/${pid}/task`).every(isStopped)) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
 /**
  * Cuts the power once so much is acknowledged: what the block device has at that moment is what is
  * left. Returns whether everything acknowledged is there, as it was written.
@@ -185,6 +202,9 @@ async function isAllThereAfterCut(
   const before = acked
   const copy = join(root, `${name}.img`)
   const place = join(root, `place-${name}`)
+  // A copy takes a while, and a disk that loses its power does not go on meanwhile.
+  process.kill(-(child.pid ?? 0), 'SIGSTOP')
+  await untilStopped(child.pid ?? 0)
   cpSync(image, copy)
   process.kill(-(child.pid ?? 0), 'SIGKILL')
   await ended
