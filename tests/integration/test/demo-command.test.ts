@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePorts, runCommand, startCommand } from './processes.ts'
+import { freePort, runCommand, startCommand } from './processes.ts'
 
 const TIMEOUT_MS = 60_000
 let data: string
@@ -58,14 +58,6 @@ async function startDemo(...args: string[]): Promise<Demo> {
   return running
 }
 
-/** A port such that the ports of three hosts above it are free. */
-async function portOfThree(): Promise<number> {
-  for (;;) {
-    const [first = 0] = await freePorts(1)
-    if (first < 60_000) return first
-  }
-}
-
 async function pidOf(id: string): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/api/cluster`)
   const { hosts } = (await response.json()) as { hosts: { id: string; pid: number }[] }
@@ -76,7 +68,8 @@ async function pidOf(id: string): Promise<number> {
 
 beforeAll(async () => {
   data = await mkdtemp(join(tmpdir(), 'quorate-demo-'))
-  port = await portOfThree()
+  // Three hosts take two ports each.
+  port = await freePort([1, 2, 100, 101, 102])
 })
 afterEach(async () => {
   await running?.stop()

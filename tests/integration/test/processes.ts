@@ -6,7 +6,6 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -73,17 +72,36 @@ export interface CommandResult {
   readonly err: string
 }
 
-/** `count` ports that nobody listens on. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await once(server.listen(0, '127.0.0.1'), 'listening')
-      return server
-    }),
+/** Below the ports that systems give to whoever asks for any; each process begins elsewhere. */
+let nextPort = 10_000 + ((process.pid * 131) % 20_000)
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
   )
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  await new Promise((resolve) => server.close(resolve))
+  return free
+}
+
+/** A port on which nobody listens, nor on those that are so much above it; none is given twice. */
+export async function freePort(above: readonly number[] = []): Promise<number> {
+  for (;;) {
+    const port = nextPort++
+    if (nextPort > 32_000) nextPort = 10_000
+    const all = await Promise.all([0, ...above].map((more) => isFree(port + more)))
+    if (!all.every(Boolean)) continue
+    nextPort = port + Math.max(0, ...above) + 1
+    return port
+  }
+}
+
+/** `count` ports on which nobody listens. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const ports: number[] = []
+  while (ports.length < count) ports.push(await freePort())
   return ports
 }
 
