@@ -58,6 +58,14 @@ export interface CrashFile {
   close(): void
 }
 
+/** How much room a {@link CrashFs} has. */
+export interface CrashFsSpace {
+  /** Bytes that may still be written. */
+  readonly freeBytes: number
+  /** Bytes that may be written in all. */
+  readonly totalBytes: number
+}
+
 /** A file system in memory with a crash model. Calls throw errors with a `code` such as `ENOENT`. */
 export interface CrashFs {
   /** Asked before each call; what it throws, the call throws. A number makes a write that short. */
@@ -93,7 +101,7 @@ export interface CrashFs {
   /** Makes the names in a directory durable. */
   syncDir(path: string): void
   /** Space left where `path` is. */
-  statfs(path: string): { readonly freeBytes: number; readonly totalBytes: number }
+  statfs(path: string): CrashFsSpace
   /** Takes the lock of a file, or returns `undefined` where it is taken. */
   lock(path: string): Promise<(() => void) | undefined>
 }
@@ -213,7 +221,7 @@ class MemoryFs implements CrashFs {
     this.#settle(inode)
   }
 
-  statfs(): { readonly freeBytes: number; readonly totalBytes: number } {
+  statfs(): CrashFsSpace {
     return { freeBytes: this.freeBytes, totalBytes: TOTAL_BYTES }
   }
 

@@ -26,6 +26,8 @@ export class DiskImage implements LogImage {
   entries: Entry[] = []
   /** Entries that have become unreadable. */
   faulty: IndexRange[] = []
+  /** The sequence number of the last batch; 0 for an image that has had none since it was made. */
+  lastSeq = 0
 
   /** The last index held. */
   get lastIndex(): LogIndex {
@@ -64,6 +66,7 @@ export class DiskImage implements LogImage {
       this.entries.push(entry)
     }
     if (hardState !== undefined) this.hardState = hardState
+    this.lastSeq = batch.seq
     const reach = this.snapshot?.index ?? 0
     hold(
       this.lastIndex >= reach,

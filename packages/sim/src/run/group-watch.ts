@@ -47,6 +47,8 @@ interface Seen {
   commitIndex: LogIndex
   epoch: number
   batchSeq: number
+  /** Batches that may not have reached the storage yet: a full disk has them wait. */
+  waiting: WriteBatch[]
   role: string
 }
 
@@ -79,6 +81,7 @@ export class GroupWatch {
       commitIndex: 0,
       epoch: 0,
       batchSeq: 0,
+      waiting: [],
       role: '',
     }
     return {
@@ -156,6 +159,10 @@ export class GroupWatch {
       const expected = seen.batchSeq + 1
       hold(seq === expected, 'ordering-law', () => `${id}: batch ${seq} where ${expected} follows`)
       seen.batchSeq = seq
+      const taken = this.#context.writtenOf(id)?.lastSeq ?? 0
+      // A larger number is one of the core before this one.
+      if (taken < seq) seen.waiting = seen.waiting.filter((batch) => batch.seq > taken)
+      seen.waiting.push(effects.persist)
     }
     if (effects.install !== undefined) this.#installing(id, effects, seen)
     const { apply } = effects
@@ -177,7 +184,7 @@ export class GroupWatch {
       seen.role = status.role
       seen.epoch = status.epoch
       this.#context.changed(id, status.role, status.epoch)
-      if (status.role === 'leader') this.#led(id, status.epoch, effects)
+      if (status.role === 'leader') this.#led(id, status.epoch, seen)
     }
   }
 
@@ -217,17 +224,17 @@ export class GroupWatch {
       this.history.checkDurable(entry, this.#images(entry.index), () => this.#memberships())
   }
 
-  #led(id: NodeId, epoch: number, effects: Effects): void {
+  #led(id: NodeId, epoch: number, seen: Seen): void {
     if (this.history.knowsLeader(epoch, id)) return
     const durable = this.#context.disks.get(id)?.groups.get(this.#context.group)?.image
-    const log = this.#context.writtenOf(id) ?? durable
+    const written = this.#context.writtenOf(id)
+    const log = written ?? durable
     if (log === undefined) return
-    let view: LogImage = log
-    // What this very step hands out has not reached the storage yet.
-    if (effects.persist !== undefined) {
-      const copy = (log as DiskImage).clone()
-      copy.apply(effects.persist)
-      view = copy
+    const taken = written?.lastSeq ?? 0
+    const view = log.clone()
+    // What this very step hands out has not reached the storage yet, nor what a full disk has refused.
+    for (const batch of seen.waiting) {
+      if (batch.seq > taken || taken > seen.batchSeq) view.apply(batch)
     }
     this.history.led(id, epoch, view)
   }
