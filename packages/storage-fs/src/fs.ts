@@ -63,6 +63,8 @@ export function isNoSpace(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(systemCode(error))
 }
 
+const ZEROS = new Uint8Array(1024 * 1024)
+
 /** Writes all of `bytes`, going on after a short write. */
 export function writeAll(file: FsFile, bytes: Uint8Array, position: number): void {
   let done = 0
@@ -71,6 +73,13 @@ export function writeAll(file: FsFile, bytes: Uint8Array, position: number): voi
     if (written === 0)
       throw Object.assign(new Error('EIO: a write made no progress'), { code: 'EIO' })
     done += written
+  }
+}
+
+/** Fills a file with zeros, so that its blocks are there before anything is written to them. */
+export function fillZero(file: FsFile, from: number, to: number): void {
+  for (let at = from; at < to; at += ZEROS.length) {
+    writeAll(file, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)), at)
   }
 }
 

@@ -1,8 +1,7 @@
 // The way from the thread that makes frames to whatever writes them. The journal knows only
 // this, so that the same code runs over a worker in production and inline in a test.
 import type { Fs, FsFile } from './fs.ts'
-import { isNoSpace, readFully, writeAll } from './fs.ts'
-import { fillZero } from './segment-files.ts'
+import { fillZero, isNoSpace, readFully, writeAll } from './fs.ts'
 
 /** One step of a job on files. */
 export type FsOp =

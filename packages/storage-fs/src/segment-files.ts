@@ -2,22 +2,13 @@
 // whole and durable, so a file with that name and a bad header is damage, not a crash.
 import { QuorateError } from '@quorate/core'
 import type { Fs, FsFile } from './fs.ts'
-import { namesIn, readFully, writeAll } from './fs.ts'
+import { fillZero, namesIn, readFully, writeAll } from './fs.ts'
 import { storageFailed } from './journal-errors.ts'
 import { SEGMENT_HEADER_BYTES, segmentName, segmentSeq } from './layout.ts'
 import type { Segment } from './segment.ts'
 import { openSegment, positionAt } from './segment.ts'
 import type { SegmentHeader } from './segment-header.ts'
 import { decodeSegmentHeader, encodeSegmentHeader } from './segment-header.ts'
-
-const ZEROS = new Uint8Array(1024 * 1024)
-
-/** Fills a file with zeros, so that its blocks are there before anything is written to them. */
-export function fillZero(file: FsFile, from: number, to: number): void {
-  for (let at = from; at < to; at += ZEROS.length) {
-    writeAll(file, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)), at)
-  }
-}
 
 /** Makes a segment of `bytes` bytes with frames in it, durable and under its name when it returns. */
 export function createSegment(
