@@ -83,6 +83,8 @@ export class Mover {
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #leading = false
+  /** The shard whose leader is asked for next. */
+  #asked = 0
   #closed = false
   readonly #stop = new AbortController()
   /** Handovers that are being carried out, by the shard that gives; they take longer than a look. */
@@ -309,15 +311,34 @@ export class Mover {
   }
 
   async #spreadLeaders(placement: Placement): Promise<void> {
-    const { options, store } = this.#context
+    const { options } = this.#context
     const busy = placement.shards.some(isBusy)
     if (options.balanceLeaders === false || placement.paused || busy) return
-    const leaders = placement.shards.map((_, shard) => store.routes.route(shard).leader)
+    await this.#askOneLeader(placement.shards.length)
+    const leaders = placement.shards.map((_, shard) => this.#leaderOf(shard))
     const transfer = planLeaders(placement, leaders, (id) => this.#reachable(id))
     if (transfer === undefined) return
     const { shard, to } = transfer
     const { leader } = await this.#group(shard)
     if (leader === transfer.from) await this.#onShard(shard, { op: 'transfer', shard, to })
+  }
+
+  /** A replica here knows its leader; elsewhere it is whoever was met as such last. */
+  #leaderOf(shard: ShardId): NodeId | undefined {
+    const { store } = this.#context
+    return store.replica(shard)?.replica.consensus().leader ?? store.routes.route(shard).leader
+  }
+
+  /** What is believed of shards that have no replica here is looked into, one shard each time. */
+  async #askOneLeader(shards: number): Promise<void> {
+    const { store } = this.#context
+    for (let count = 0; count < shards; count++) {
+      const shard = this.#asked++ % shards
+      if (store.replica(shard) !== undefined) continue
+      const { leader } = await this.#group(shard)
+      store.routes.route(shard).leader = leader
+      return
+    }
   }
 
   /** Nothing that is asked for outlives this: without a quorum it would keep a host from closing. */
