@@ -58,12 +58,15 @@ async function startDemo(...args: string[]): Promise<Demo> {
   return running
 }
 
+/** The process of a host, once the host that is asked has heard from it. */
 async function pidOf(id: string): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${port}/api/cluster`)
-  const { hosts } = (await response.json()) as { hosts: { id: string; pid: number }[] }
-  const { pid } = hosts.find((host) => host.id === id) ?? {}
-  if (pid === undefined || pid === 0) throw new Error(`host ${id} has no process`)
-  return pid
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/api/cluster`)
+    const { hosts } = (await response.json()) as { hosts: { id: string; pid: number }[] }
+    const pid = hosts.find((host) => host.id === id)?.pid ?? 0
+    if (pid !== 0) return pid
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
 }
 
 beforeAll(async () => {
