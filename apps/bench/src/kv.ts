@@ -46,8 +46,12 @@ if (wants('stalls')) {
   results['stalls'] = rows
 }
 if (wants('idle')) {
-  const row = await measureIdle({ consensus, shards: Number(values.idle), seconds: 10 })
-  console.table([row])
-  results['idle'] = row
+  const shards = Number(values.idle)
+  const rows: object[] = []
+  for (const hibernateAfterMs of [1_000, 0]) {
+    rows.push(await measureIdle({ consensus, hibernateAfterMs, shards, seconds: 10 }))
+  }
+  console.table(rows)
+  results['idle'] = rows
 }
 if (values.only === undefined) record('kv', results)

@@ -21,23 +21,28 @@ export interface BenchCluster {
   close(): Promise<void>
 }
 
-const factories: Readonly<Record<Algorithm, () => ConsensusFactory>> = { raft, paxos }
+const factories: Readonly<
+  Record<Algorithm, (options: { hibernateAfterMs: number }) => ConsensusFactory>
+> = { raft, paxos }
 
 /** Starts a cluster; resolves once every shard has taken a write. */
 export async function startCluster(options: {
   readonly ids: readonly string[]
   readonly consensus: Algorithm
+  /** After how long without anything to do a shard falls asleep. Default 0: never. */
+  readonly hibernateAfterMs?: number | undefined
   readonly partitioner: Partitioner
   readonly managed?: ManagedOptions
 }): Promise<BenchCluster> {
-  const { ids, consensus, partitioner, managed } = options
+  const { ids, partitioner, managed, hibernateAfterMs = 0 } = options
+  const consensus = factories[options.consensus]({ hibernateAfterMs })
   const network = memoryNetwork()
   const hosts = await Promise.all(
     ids.map(async (id) => {
       const transport = network.transport() as Transport
       const host = await createHost({ id, transport, storage: memoryStorage() })
       for (const other of ids) if (other !== id) host.setPeer(other, `memory:${other}`)
-      const kv = await createKv({ host, consensus: factories[consensus](), partitioner, managed })
+      const kv = await createKv({ host, consensus, partitioner, managed })
       const listener = network.listener(`client:${id}`)
       const server = await serveKv({ kv, listener, advertise: `client:${id}` })
       return { host, kv, server }

@@ -8,6 +8,8 @@ import type { Algorithm } from './cluster.ts'
 export interface IdleOptions {
   /** The algorithm. */
   readonly consensus: Algorithm
+  /** After how long without anything to do a shard falls asleep; 0: never. */
+  readonly hibernateAfterMs: number
   /** How many shards. */
   readonly shards: number
   /** For how long. */
@@ -15,11 +17,12 @@ export interface IdleOptions {
 }
 
 /** The share of one core that three hosts use together while nothing is asked of them. */
-export async function measureIdle({ consensus, shards, seconds }: IdleOptions): Promise<object> {
+export async function measureIdle(options: IdleOptions): Promise<object> {
+  const { consensus, hibernateAfterMs, shards, seconds } = options
   const ids = ['a', 'b', 'c']
   const partitioner = hashRing({ members: ids, shards, replicas: 3 })
   const managed = { balanceLeaders: true }
-  const cluster = await startCluster({ ids, consensus, partitioner, managed })
+  const cluster = await startCluster({ ids, consensus, hibernateAfterMs, partitioner, managed })
   try {
     // Groups fall asleep only after a while without anything to do.
     await passing(seconds * 1_000)
@@ -28,7 +31,13 @@ export async function measureIdle({ consensus, shards, seconds }: IdleOptions): 
     await passing(seconds * 1_000)
     const { user, system } = process.cpuUsage(cpu)
     const percent = (user + system) / 10 / (performance.now() - started)
-    return { shards, hosts: 3, corePercent: round(percent), corePercentEach: round(percent / 3) }
+    return {
+      shards,
+      hosts: 3,
+      hibernateAfterMs,
+      corePercent: round(percent),
+      corePercentEach: round(percent / 3),
+    }
   } finally {
     await cluster.close()
   }
