@@ -102,8 +102,11 @@ describe('a simulated file system', () => {
     expect(content(fs, '/a')?.[0]).toBe(2)
     // What the system calls clean is written no more, however often it is synced.
     file.datasync()
+    file.writev([bytes(1, 3)], 600)
+    file.datasync()
     fs.losePower(createRandom(1))
-    expect(content(fs, '/a')?.[0]).toBe(1)
+    const left = content(fs, '/a')
+    expect([left?.[0], left?.[600]]).toEqual([1, 3])
   })
 
   it('writes as much as fits on a full disk, and refuses when nothing does', () => {

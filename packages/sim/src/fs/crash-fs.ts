@@ -4,7 +4,7 @@
 import type { Random } from '@quorate/core'
 import { crc32c } from '@quorate/core'
 import type { InodeEffect, NameChange } from './inode.ts'
-import { Inode, SECTOR, applyNames, treeAfter } from './inode.ts'
+import { Inode, SECTOR, applyNames, settleFile, treeAfter } from './inode.ts'
 
 const TOTAL_BYTES = 1e12
 
@@ -22,6 +22,11 @@ export interface FsCall {
     | 'unlink'
     | 'mkdir'
     | 'syncDir'
+    | 'readdir'
+    | 'statfs'
+    | 'size'
+    | 'lock'
+    | 'close'
   /** On what. */
   readonly path: string
 }
@@ -209,6 +214,7 @@ class MemoryFs implements CrashFs {
   }
 
   readdir(path: string): readonly string[] {
+    this.hook?.({ name: 'readdir', path })
     const inode = this.#find(path)
     if (inode?.isDirectory !== true) throw failure('ENOENT', path)
     return [...inode.entries.keys()]
@@ -221,14 +227,16 @@ class MemoryFs implements CrashFs {
     this.#settle(inode)
   }
 
-  statfs(): CrashFsSpace {
+  statfs(path: string): CrashFsSpace {
+    this.hook?.({ name: 'statfs', path })
     return { freeBytes: this.freeBytes, totalBytes: TOTAL_BYTES }
   }
 
-  lock(path: string): Promise<(() => void) | undefined> {
-    if (this.#locked.has(path)) return Promise.resolve(undefined)
+  async lock(path: string): Promise<(() => void) | undefined> {
+    this.hook?.({ name: 'lock', path })
+    if (this.#locked.has(path)) return undefined
     this.#locked.add(path)
-    return Promise.resolve(() => void this.#locked.delete(path))
+    return () => void this.#locked.delete(path)
   }
 
   /** For files: how many bytes can be written at a position before the disk is full. */
@@ -270,7 +278,7 @@ class MemoryFs implements CrashFs {
     try {
       this.hook?.(call)
     } catch (error) {
-      this.#forget(inode)
+      this.#forget((effect) => effect.inode === inode && effect.kind === 'data')
       throw error
     }
     this.#settle(inode)
@@ -303,17 +311,15 @@ class MemoryFs implements CrashFs {
 
   /** Makes an inode's effects durable. */
   #settle(inode: Inode): void {
-    if (!this.#effects.some((effect) => effect.inode === inode)) return
+    const mine = this.#effects.filter((effect) => effect.inode === inode)
+    if (mine.length === 0) return
     if (inode.isDirectory) inode.durableEntries = new Map(inode.entries)
-    else {
-      inode.durable = inode.bytes.slice(0, inode.size)
-      inode.durableSize = inode.size
-    }
-    this.#forget(inode)
+    else settleFile(inode, mine)
+    this.#forget((effect) => effect.inode === inode)
   }
 
-  #forget(inode: Inode): void {
-    this.#effects = this.#effects.filter((effect) => effect.inode !== inode)
+  #forget(which: (effect: InodeEffect) => boolean): void {
+    this.#effects = this.#effects.filter((effect) => !which(effect))
   }
 }
 
@@ -369,6 +375,7 @@ class MemoryFile implements CrashFile {
   }
 
   size(): number {
+    this.#fs.hook?.({ name: 'size', path: this.#path })
     return this.#inode.size
   }
 
@@ -376,6 +383,8 @@ class MemoryFile implements CrashFile {
     if (!this.#open) throw failure('EBADF', this.#path)
     this.#open = false
     this.#fs.closed()
+    // A file is closed whatever is said of it.
+    this.#fs.hook?.({ name: 'close', path: this.#path })
   }
 }
 

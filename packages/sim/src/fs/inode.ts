@@ -48,6 +48,24 @@ export function applyNames(entries: Map<string, Inode>, changes: readonly NameCh
   }
 }
 
+/** What was written since becomes durable, and nothing that a failed sync has left behind. */
+export function settleFile(inode: Inode, effects: readonly InodeEffect[]): void {
+  const bytes = new Uint8Array(Math.max(inode.size, inode.durableSize))
+  bytes.set(inode.durable.subarray(0, inode.durableSize))
+  let size = inode.durableSize
+  for (const effect of effects) {
+    if (effect.kind === 'size') {
+      bytes.fill(0, effect.size)
+      size = effect.size
+    } else if (effect.kind === 'data') {
+      const at = effect.sector * SECTOR
+      bytes.set(effect.bytes.subarray(0, Math.max(0, bytes.length - at)), at)
+    }
+  }
+  inode.durable = bytes
+  inode.durableSize = size
+}
+
 /** A copy of a tree as it is after a crash, where of all effects only these survived. */
 export function treeAfter(
   root: Inode,
