@@ -3,12 +3,13 @@
 import { createRandom } from '@quorate/core'
 import type { Entry, LogStorage, SnapshotMeta } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import type { Move } from '../src/collection.ts'
 import { applyMove, moveRecords, planCollection } from '../src/collection.ts'
 import { Groups } from '../src/replay.ts'
 import type { Segment } from '../src/segment.ts'
 import { HandClock, contextWith, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
 const MEMBERSHIP = {
@@ -27,7 +28,7 @@ const entry = (index: number): Entry => ({
   payload: new Uint8Array(700).fill(index),
 })
 
-async function opened(fs: MemoryFs) {
+async function opened(fs: CrashFs) {
   const storage = storageOver(fs, createRandom(1))
   await storage.open(contextWith(new HandClock()))
   return { storage, log: storage.group('g', ALGORITHM) }
@@ -81,7 +82,7 @@ function unused(): never {
 
 describe('a finished snapshot', () => {
   it('keeps its file while an older one comes into force', async () => {
-    const { storage, log } = await opened(new MemoryFs())
+    const { storage, log } = await opened(crashFs())
     await log.write({ seq: 1, append: [1, 2, 3, 4, 5, 6].map(entry) })
     const metas: SnapshotMeta[] = []
     for (const index of [1, 2, 4, 6]) metas.push(await snapshotAt(log, index))
@@ -94,7 +95,7 @@ describe('a finished snapshot', () => {
   })
 
   it('goes with its file where a newer one came into force first', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log } = await opened(fs)
     await log.write({ seq: 1, append: [1, 2, 3, 4].map(entry) })
     await snapshotAt(log, 1)

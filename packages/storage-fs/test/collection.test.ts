@@ -3,8 +3,9 @@
 import { createRandom, isQuorateError } from '@quorate/core'
 import type { Entry, LogStorage, SnapshotMeta } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { HandClock, contextWith, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { Watch } from './fs/watch.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
@@ -23,7 +24,7 @@ const entry = (index: number, bytes = 900): Entry => ({
   payload: new Uint8Array(bytes).fill(index),
 })
 
-async function opened(fs: MemoryFs, watch = new Watch()) {
+async function opened(fs: CrashFs, watch = new Watch()) {
   const storage = storageOver(fs, createRandom(1))
   const { logger, metrics } = watch
   await storage.open({ ...contextWith(new HandClock()), logger, metrics })
@@ -36,7 +37,7 @@ async function snapshotAt(log: LogStorage, index: number): Promise<SnapshotMeta>
   return writer.finish()
 }
 
-const segments = (fs: MemoryFs): number[] =>
+const segments = (fs: CrashFs): number[] =>
   fs
     .readdir('/data/log')
     .filter((name) => name.endsWith('.seg'))
@@ -45,7 +46,7 @@ const segments = (fs: MemoryFs): number[] =>
 
 describe('collection', () => {
   /** One group writes and compacts; two wrote a little or only voted long ago; one is dropped. */
-  async function run(fs: MemoryFs, onDropped: () => void = () => {}): Promise<void> {
+  async function run(fs: CrashFs, onDropped: () => void = () => {}): Promise<void> {
     const storage = await opened(fs)
     const [busy, idle, gone, vote] = ['busy', 'idle', 'gone', 'vote'].map((id) =>
       storage.group(id, ALGORITHM),
@@ -67,7 +68,7 @@ describe('collection', () => {
     await storage.close()
   }
 
-  async function check(fs: MemoryFs): Promise<void> {
+  async function check(fs: CrashFs): Promise<void> {
     const storage = await opened(fs)
     const ids = storage.groups().map(({ id }) => id)
     expect(ids.filter((id) => id !== 'busy')).toEqual(['idle', 'vote'])
@@ -82,7 +83,7 @@ describe('collection', () => {
   }
 
   it('rewrites what lags, and gives the segments back', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     await run(fs)
     const left = segments(fs)
     expect(left[0]).toBeGreaterThan(5)
@@ -91,8 +92,8 @@ describe('collection', () => {
   })
 
   it('keeps what lags and brings nothing back, whenever the power goes', async () => {
-    const fs = new MemoryFs()
-    const states: MemoryFs[] = []
+    const fs = crashFs()
+    const states: CrashFs[] = []
     await run(fs, () => {
       fs.hook = ({ name }) => {
         if (!['syncDir', 'unlink', 'datasync'].includes(name)) return
@@ -108,15 +109,15 @@ describe('collection', () => {
 })
 
 describe('snapshots', () => {
-  const path = (fs: MemoryFs, id: string): string =>
+  const path = (fs: CrashFs, id: string): string =>
     `/data/snapshots/${fs.readdir('/data/snapshots').find((name) => name.includes(id))}`
 
   async function withTwo(): Promise<{
-    readonly fs: MemoryFs
+    readonly fs: CrashFs
     readonly older: SnapshotMeta
     readonly newer: SnapshotMeta
   }> {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const storage = await opened(fs)
     const log = storage.group('g', ALGORITHM)
     await log.write({ seq: 1, append: Array.from({ length: 12 }, (_, at) => entry(at + 1, 50)) })
@@ -130,7 +131,7 @@ describe('snapshots', () => {
     return { fs: fs.afterCrash(fs.effects), older, newer }
   }
 
-  function flip(fs: MemoryFs, file: string, at: number): void {
+  function flip(fs: CrashFs, file: string, at: number): void {
     const open = fs.open(file, 'r+')
     const byte = new Uint8Array(1)
     open.read(byte, at)

@@ -9,17 +9,17 @@ import { storageConformance } from '@quorate/conformance/storage'
 import type { StorageDisk, StorageFault } from '@quorate/conformance/storage'
 import { fsStorage } from '@quorate/storage-fs'
 import { describe, it } from 'vitest'
+import { crashFs } from '@quorate/sim'
 import { RECORD_HEADER_BYTES } from '../src/layout.ts'
 import { offsetAt } from '../src/segment.ts'
 import { DIRECTORY, recovered, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 
 let disks = 0
 
 class MemoryFsDisk implements StorageDisk {
   readonly faults: readonly StorageFault[] = ['sync', 'no-space', 'short-write']
   readonly #random = createRandom(7 + disks++)
-  #fs = new MemoryFs()
+  #fs = crashFs()
 
   storage(): HostStorage {
     return storageOver(this.#fs, this.#random, { onDamage: 'repair' })

@@ -3,6 +3,8 @@
 import type { Entry } from '@quorate/core'
 import { createRandom, isQuorateError } from '@quorate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { payloadIsSound, readFrameHeader, readRecords } from '../src/frame.ts'
 import {
   FRAME_HEADER_BYTES,
@@ -13,7 +15,6 @@ import {
 import { judgeTail, segmentReader, walkFrames } from '../src/segment.ts'
 import { decodeSegmentHeader } from '../src/segment-header.ts'
 import { HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { recoveredText } from './fs/model.ts'
 
 const LOG = '/data/log/0000000001.seg'
@@ -27,15 +28,15 @@ const LOG_BYTES = 65_536
 const ALL = process.env['QUORATE_BIT_FLIPS'] === 'all'
 const random = createRandom(11)
 
-let healthy: MemoryFs
-let older: MemoryFs
+let healthy: CrashFs
+let older: CrashFs
 let text: string
 /** Where the bytes of the headers of frames and records are. */
 const headerBytes = new Set<number>()
 
 /** A log of one segment, full, closed in good order; `older` is how it was half-way. */
 beforeAll(async () => {
-  const fs = new MemoryFs()
+  const fs = crashFs()
   const storage = storageOver(fs, createRandom(3), { segmentBytes: LOG_BYTES })
   await storage.open(contextWith(new HandClock()))
   const log = storage.group('g', { name: 'test', format: 1 })
@@ -63,7 +64,7 @@ beforeAll(async () => {
   })
 })
 
-function bytesOf(fs: MemoryFs, path: string): Uint8Array {
+function bytesOf(fs: CrashFs, path: string): Uint8Array {
   const file = fs.open(path, 'r')
   const bytes = new Uint8Array(file.size())
   file.read(bytes, 0)
@@ -81,7 +82,7 @@ function outcome(path: string, at: number, bytes: Uint8Array): string {
   return read(fs)
 }
 
-function read(fs: MemoryFs): string {
+function read(fs: CrashFs): string {
   try {
     const seen = recovered(fs, recoveredText)
     return seen === text ? 'same' : seen
@@ -226,7 +227,7 @@ describe('a log of 64 KiB', () => {
 
 describe('a log whose process has ended', () => {
   it('is refused where its last segment is missing', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const storage = storageOver(fs, createRandom(3))
     await storage.open(contextWith(new HandClock()))
     const log = storage.group('g', { name: 'test', format: 1 })
@@ -242,7 +243,7 @@ describe('a log whose process has ended', () => {
   })
 
   it('takes a later frame for evidence, where nothing else says what was durable', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const storage = storageOver(fs, createRandom(3), { segmentBytes: LOG_BYTES })
     await storage.open(contextWith(new HandClock()))
     const log = storage.group('g', { name: 'test', format: 1 })

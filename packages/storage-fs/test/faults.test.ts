@@ -3,13 +3,13 @@
 import { createRandom, isQuorateError } from '@quorate/core'
 import type { Clock, Entry, LogStorage, WriteBatch } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs, FsCall } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { HandClock, contextWith, storageOver } from './fs/crash-run.ts'
-import type { Call } from './fs/memory-fs.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
 const ENTRIES = 24
-const KINDS: readonly Call['name'][] = [
+const KINDS: readonly FsCall['name'][] = [
   'open',
   'writev',
   'read',
@@ -57,7 +57,7 @@ interface Outcome {
 }
 
 /** Runs a fixed script until something fails for good; what a full disk refuses is written again. */
-async function script(fs: MemoryFs, clock: Clock = new HurriedClock()): Promise<Outcome> {
+async function script(fs: CrashFs, clock: Clock = new HurriedClock()): Promise<Outcome> {
   const storage = storageOver(fs, createRandom(1))
   const seen = { acked: 0, refused: 0 }
   try {
@@ -123,7 +123,7 @@ async function writeAgain(
 }
 
 /** What is there at the next start; throws where an entry is not what was written. */
-async function kept(fs: MemoryFs): Promise<number> {
+async function kept(fs: CrashFs): Promise<number> {
   fs.hook = undefined
   fs.freeBytes = 1e12
   fs.endProcess()
@@ -141,8 +141,8 @@ async function kept(fs: MemoryFs): Promise<number> {
   return lastIndex
 }
 
-async function callsOf(run: (fs: MemoryFs) => Promise<unknown>, kind: Call['name']) {
-  const fs = new MemoryFs()
+async function callsOf(run: (fs: CrashFs) => Promise<unknown>, kind: FsCall['name']) {
+  const fs = crashFs()
   let calls = 0
   fs.hook = ({ name }) => {
     if (name === kind) calls++
@@ -152,7 +152,7 @@ async function callsOf(run: (fs: MemoryFs) => Promise<unknown>, kind: Call['name
 }
 
 /** What stays of an attempt after the process, or the power, has gone. */
-async function expectKept(fs: MemoryFs, acked: number, where: string): Promise<void> {
+async function expectKept(fs: CrashFs, acked: number, where: string): Promise<void> {
   // The power goes as well, with everything that was not synced.
   const afterPower = fs.afterCrash([])
   expect(await kept(afterPower), `after a power cut: ${where}`).toBeGreaterThanOrEqual(acked)
@@ -171,7 +171,7 @@ describe('a call that fails with EIO', () => {
       const calls = await callsOf(script, kind)
       for (let k = 1; k <= calls; k++) {
         for (const lasting of k % 3 === 0 ? [false, true] : [false]) {
-          const fs = new MemoryFs()
+          const fs = crashFs()
           let seen = 0
           fs.hook = ({ name }) => {
             if (name === kind && (++seen === k || (lasting && seen > k))) throw failure('EIO')
@@ -188,7 +188,7 @@ describe('a call that fails with EIO', () => {
 })
 
 describe('a call that finds the disk full', () => {
-  const opening = async (fs: MemoryFs): Promise<void> => {
+  const opening = async (fs: CrashFs): Promise<void> => {
     const storage = storageOver(fs, createRandom(1))
     await storage.open(contextWith(new HandClock()))
   }
@@ -198,7 +198,7 @@ describe('a call that finds the disk full', () => {
     let refused = 0
     for (let k = 1; k <= calls; k++) {
       for (const times of [1, 5]) {
-        const fs = new MemoryFs()
+        const fs = crashFs()
         let seen = 0
         fs.hook = ({ name }) => {
           if (name === kind && ++seen >= k && seen < k + times) throw failure('ENOSPC')
@@ -227,7 +227,7 @@ describe('a write that comes back short', () => {
       const calls = await callsOf(script, 'writev')
       for (let k = 1; k <= calls; k++) {
         for (const bytes of [5, 2000]) {
-          const fs = new MemoryFs()
+          const fs = crashFs()
           let seen = 0
           fs.hook = ({ name }) => {
             if (name !== 'writev' || ++seen < k) return undefined

@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import { createRandom } from '@quorate/core'
 import type { Entry, LogStorage } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { dumpStoreOn, verifyStoreOn } from '../src/inspect.ts'
 import { FORMAT_VERSION, RECORD_HEADER_BYTES } from '../src/layout.ts'
 import { salvageStoreOn } from '../src/salvage.ts'
 import { offsetAt } from '../src/segment.ts'
 import { DIRECTORY, HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { recoveredText } from './fs/model.ts'
 
 const GOLDEN = join(import.meta.dirname, 'testdata')
@@ -37,8 +38,8 @@ async function snapshotOf(log: LogStorage, index: number) {
 }
 
 /** A store that holds a record of every type, made the same way every time. */
-async function makeStore(): Promise<MemoryFs> {
-  const fs = new MemoryFs()
+async function makeStore(): Promise<CrashFs> {
+  const fs = crashFs()
   fs.tracks = false
   const storage = storageOver(fs, createRandom(99))
   await storage.open(contextWith(new HandClock()))
@@ -73,7 +74,7 @@ async function makeStore(): Promise<MemoryFs> {
   return fs
 }
 
-function filesIn(fs: MemoryFs, path: string, prefix = ''): [string, Uint8Array][] {
+function filesIn(fs: CrashFs, path: string, prefix = ''): [string, Uint8Array][] {
   return [...fs.readdir(path)].sort().flatMap((name): [string, Uint8Array][] => {
     if (name === 'LOCK') return []
     const whole = `${path}/${name}`
@@ -119,7 +120,7 @@ function fromText(text: string): Uint8Array {
 }
 
 /** Everything that can be said of a store: its records, and what they amount to. */
-function describeStore(fs: MemoryFs): string {
+function describeStore(fs: CrashFs): string {
   const records: string[] = []
   dumpStoreOn(
     fs,
@@ -133,8 +134,8 @@ function describeStore(fs: MemoryFs): string {
   return `${records.join('\n')}\n${JSON.stringify(findings)}\n`
 }
 
-function stored(version: string): MemoryFs {
-  const fs = new MemoryFs()
+function stored(version: string): CrashFs {
+  const fs = crashFs()
   fs.tracks = false
   fs.mkdir(DIRECTORY)
   for (const folder of ['log', 'snapshots']) fs.mkdir(`${DIRECTORY}/${folder}`)

@@ -3,8 +3,9 @@
 import { createRandom, isQuorateError } from '@quorate/core'
 import type { Entry, Random } from '@quorate/core'
 import { expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { HandClock, contextWith, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
 const ENTRIES = 20
@@ -23,7 +24,7 @@ interface Life {
 }
 
 /** Writes entries until there are so many, or something fails; ends in good order where it can. */
-async function live(fs: MemoryFs, upTo: number, closes = false): Promise<Life> {
+async function live(fs: CrashFs, upTo: number, closes = false): Promise<Life> {
   const storage = storageOver(fs, createRandom(1))
   let [acked, start] = [0, 0]
   try {
@@ -46,7 +47,7 @@ async function live(fs: MemoryFs, upTo: number, closes = false): Promise<Life> {
 }
 
 /** Whether calls from the k-th on fail, whatever they are: to the disk that is the end of a process. */
-function killAt(fs: MemoryFs, k: number, syncsFail: boolean): void {
+function killAt(fs: CrashFs, k: number, syncsFail: boolean): void {
   let calls = 0
   fs.hook = ({ name }) => {
     const isSync = ['sync', 'datasync', 'syncDir'].includes(name)
@@ -59,8 +60,8 @@ function killAt(fs: MemoryFs, k: number, syncsFail: boolean): void {
 const SYNCS_SEEN = 8
 
 /** What the disk may hold at each of the next syncs, as if the power went right then. */
-function watchSyncs(fs: MemoryFs, random: Random): MemoryFs[] {
-  const states: MemoryFs[] = []
+function watchSyncs(fs: CrashFs, random: Random): CrashFs[] {
+  const states: CrashFs[] = []
   let seen = 0
   fs.hook = ({ name }) => {
     if (!['sync', 'datasync', 'syncDir'].includes(name) || ++seen > SYNCS_SEEN) return
@@ -69,7 +70,7 @@ function watchSyncs(fs: MemoryFs, random: Random): MemoryFs[] {
   return states
 }
 
-async function expectAfter(state: MemoryFs, before: Life, where: string): Promise<void> {
+async function expectAfter(state: CrashFs, before: Life, where: string): Promise<void> {
   const after = await live(state, 0)
   const isThere = after.acked >= before.acked && (before.start === 0 || after.start > before.start)
   if (!isThere) throw new Error(`${where}: ${JSON.stringify({ before, after })}`)
@@ -80,7 +81,7 @@ it(
   { timeout: 120_000 },
   async () => {
     let calls = 0
-    const counted = new MemoryFs()
+    const counted = crashFs()
     counted.hook = () => void calls++
     await live(counted, ENTRIES, true)
     expect(calls).toBeGreaterThan(60)
@@ -89,7 +90,7 @@ it(
     for (let k = 1; k <= calls; k++) {
       for (const syncsFail of [false, true]) {
         const where = `killed at call ${k}`
-        const fs = new MemoryFs()
+        const fs = crashFs()
         killAt(fs, k, syncsFail)
         const first = await live(fs, ENTRIES, true)
         const early = watchSyncs(fs, random)
@@ -110,7 +111,7 @@ it(
 it('writes over the frame that closed the log, which may never have reached the disk', async () => {
   const random = createRandom(4)
   for (let round = 0; round < 150; round++) {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const bytes = 8 * random.below(200)
     const storage = storageOver(fs, createRandom(1))
     await storage.open(contextWith(new HandClock()))

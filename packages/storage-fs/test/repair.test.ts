@@ -3,10 +3,11 @@
 import { createRandom } from '@quorate/core'
 import type { Entry } from '@quorate/core'
 import { expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { verifyStoreOn } from '../src/inspect.ts'
 import type { FsStorageOptions } from '../src/options.ts'
 import { HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { Watch } from './fs/watch.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
@@ -17,7 +18,7 @@ const entry = (index: number, epoch = 1): Entry => ({
   payload: new Uint8Array(200).fill(index),
 })
 
-async function opened(fs: MemoryFs, options: FsStorageOptions) {
+async function opened(fs: CrashFs, options: FsStorageOptions) {
   const watch = new Watch()
   const storage = storageOver(fs, createRandom(1), options)
   const context = contextWith(new HandClock())
@@ -26,8 +27,8 @@ async function opened(fs: MemoryFs, options: FsStorageOptions) {
 }
 
 /** A store of which entries 4 and 6 cannot be read. */
-async function damagedStore(): Promise<MemoryFs> {
-  const fs = new MemoryFs()
+async function damagedStore(): Promise<CrashFs> {
+  const fs = crashFs()
   const { storage } = await opened(fs, {})
   const log = storage.group('g', ALGORITHM)
   for (let index = 1; index <= 9; index++) await log.write({ seq: index, append: [entry(index)] })
@@ -42,7 +43,7 @@ async function damagedStore(): Promise<MemoryFs> {
   return fs.afterCrash(fs.effects)
 }
 
-const kinds = (fs: MemoryFs) => verifyStoreOn(fs, '/data').findings.map(({ kind }) => kind)
+const kinds = (fs: CrashFs) => verifyStoreOn(fs, '/data').findings.map(({ kind }) => kind)
 
 it('tells what is lost at the start, and when the last of it has been replaced', async () => {
   const fs = await damagedStore()
@@ -83,7 +84,7 @@ it('tells what is lost at the start, and when the last of it has been replaced',
 })
 
 it('names no more places in one line of the log than a person can read', async () => {
-  const fs = new MemoryFs()
+  const fs = crashFs()
   const { storage } = await opened(fs, { segmentBytes: 65_536 })
   const log = storage.group('g', ALGORITHM)
   for (let index = 1; index <= 99; index++) await log.write({ seq: index, append: [entry(index)] })

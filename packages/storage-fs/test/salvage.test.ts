@@ -3,11 +3,12 @@
 import type { DurableState, Entry, GroupId, LogStorage } from '@quorate/core'
 import { createRandom } from '@quorate/core'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { segmentReader, walkFrames } from '../src/segment.ts'
 import { salvageStoreOn } from '../src/salvage.ts'
 import type { SalvageReport } from '../src/salvage.ts'
 import { DIRECTORY, HandClock, contextWith, recovered, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
 const random = createRandom(23)
@@ -23,7 +24,7 @@ interface Place {
   readonly at: number
 }
 
-let healthy: MemoryFs
+let healthy: CrashFs
 const truth = new Map<GroupId, Written>()
 /** The first byte of every frame and of every record's header. */
 const headers: Place[] = []
@@ -31,7 +32,7 @@ const segmentHeaders: Place[] = []
 
 /** Three groups over a few segments, with replaced entries, votes, and a group that was dropped. */
 beforeAll(async () => {
-  const fs = new MemoryFs()
+  const fs = crashFs()
   const storage = storageOver(fs, random)
   await storage.open(contextWith(new HandClock()))
   const logs = new Map<GroupId, LogStorage>()
@@ -95,7 +96,7 @@ async function readGroup(log: LogStorage): Promise<Written> {
   return { state, entries }
 }
 
-function flipped(places: readonly Place[]): MemoryFs {
+function flipped(places: readonly Place[]): CrashFs {
   const fs = healthy.afterCrash([])
   fs.tracks = false
   for (const { path, at } of places) {
@@ -109,7 +110,7 @@ function flipped(places: readonly Place[]): MemoryFs {
 }
 
 /** What the storage says after the repair, by group. */
-async function reopened(fs: MemoryFs): Promise<Map<GroupId, Written>> {
+async function reopened(fs: CrashFs): Promise<Map<GroupId, Written>> {
   const storage = storageOver(fs, random, { onDamage: 'repair' })
   await storage.open(contextWith(new HandClock()))
   const seen = new Map<GroupId, Written>()

@@ -3,12 +3,12 @@
 import { createRandom, isQuorateError } from '@quorate/core'
 import type { Entry, LogStorage, SnapshotMeta } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs, FsCall } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { verifyStoreOn } from '../src/inspect.ts'
 import type { FsStorageOptions } from '../src/options.ts'
 import { contextWith, storageOver } from './fs/crash-run.ts'
 import { forEachCrashState } from './fs/crash-states.ts'
-import type { Call } from './fs/memory-fs.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { SteppedClock } from './fs/stepped-clock.ts'
 import { Watch } from './fs/watch.ts'
 
@@ -39,7 +39,7 @@ async function snapshotAt(log: LogStorage, index: number): Promise<SnapshotMeta>
   return writer.finish()
 }
 
-async function opened(fs: MemoryFs, options: FsStorageOptions = {}) {
+async function opened(fs: CrashFs, options: FsStorageOptions = {}) {
   const clock = new SteppedClock()
   const watch = new Watch()
   const storage = storageOver(fs, createRandom(1), { scrubBytesPerSecond: RATE, ...options })
@@ -49,7 +49,7 @@ async function opened(fs: MemoryFs, options: FsStorageOptions = {}) {
 
 /** A group of forty entries with two snapshots, or one, in use. */
 async function inUse(snapshots: 1 | 2 = 2, options: FsStorageOptions = {}) {
-  const open = await opened(new MemoryFs(), options)
+  const open = await opened(crashFs(), options)
   const log = open.storage.group('g', ALGORITHM)
   await log.write({ seq: 1, append: Array.from({ length: 40 }, (_, at) => entry(at + 1)) })
   const older = await snapshotAt(log, 10)
@@ -59,11 +59,11 @@ async function inUse(snapshots: 1 | 2 = 2, options: FsStorageOptions = {}) {
   return { ...open, log, older, newer, seq: snapshots === 2 ? 4 : 3 }
 }
 
-function fileOf(fs: MemoryFs, { id }: SnapshotMeta): string {
+function fileOf(fs: CrashFs, { id }: SnapshotMeta): string {
   return `${FOLDER}/${fs.readdir(FOLDER).find((name) => name.endsWith(`.${id}.snap`))}`
 }
 
-function flip(fs: MemoryFs, meta: SnapshotMeta, at: number): void {
+function flip(fs: CrashFs, meta: SnapshotMeta, at: number): void {
   const file = fs.open(fileOf(fs, meta), 'r+')
   const byte = new Uint8Array(1)
   const position = at < 0 ? file.size() + at : at
@@ -74,7 +74,7 @@ function flip(fs: MemoryFs, meta: SnapshotMeta, at: number): void {
 }
 
 /** What a start makes of the directory: the snapshot in force, and the entries after it. */
-async function started(fs: MemoryFs): Promise<string> {
+async function started(fs: CrashFs): Promise<string> {
   fs.endProcess()
   const { storage } = await opened(fs, { scrubBytesPerSecond: 0 })
   const log = storage.group('g', ALGORITHM)
@@ -95,7 +95,7 @@ describe('verifyStore', () => {
     const { fs, storage, log, older, newer } = await inUse()
     await log.close()
     await storage.close()
-    const messages = (state: MemoryFs) =>
+    const messages = (state: CrashFs) =>
       verifyStoreOn(state, '/data').findings.map(({ message }) => message)
     expect(messages(fs)).toEqual([])
     for (const [meta, said] of [
@@ -214,7 +214,7 @@ describe('the scrubber', () => {
   ] as const)('takes one whose %s fails with %s for %s', async (name, code, _, damaged) => {
     const { fs, clock, storage, newer } = await inUse()
     const path = fileOf(fs, newer)
-    fs.hook = (call: Call) => {
+    fs.hook = (call: FsCall) => {
       if (call.name === name && call.path === path) throw Object.assign(new Error(code), { code })
     }
     await clock.pass(ROUND_MS)
@@ -245,8 +245,8 @@ describe('the scrubber', () => {
       const use = await inUse()
       const { fs, clock, storage } = use
       flip(fs, use[which], 5000)
-      const states: MemoryFs[] = []
-      fs.hook = ({ name }: Call) => {
+      const states: CrashFs[] = []
+      fs.hook = ({ name }: FsCall) => {
         if (!['sync', 'datasync', 'syncDir'].includes(name)) return
         forEachCrashState(fs, createRandom(7), 12, (state) => void states.push(state))
       }
@@ -266,7 +266,7 @@ describe('the scrubber', () => {
     const { fs, clock, watch, storage, log, newer, seq } = await inUse()
     flip(fs, newer, 5000)
     const { freeBytes } = fs
-    fs.hook = ({ name, path }: Call) => {
+    fs.hook = ({ name, path }: FsCall) => {
       if (name === 'writev' && path.startsWith('/data/log'))
         throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
     }

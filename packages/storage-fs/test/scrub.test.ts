@@ -3,10 +3,10 @@
 import { createRandom } from '@quorate/core'
 import type { Entry } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs, FsCall } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import type { FsStorageOptions } from '../src/options.ts'
 import { contextWith, storageOver } from './fs/crash-run.ts'
-import type { Call } from './fs/memory-fs.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { SteppedClock } from './fs/stepped-clock.ts'
 import { Watch } from './fs/watch.ts'
 
@@ -21,7 +21,7 @@ const entry = (index: number): Entry => ({
 })
 
 async function filled(options: FsStorageOptions = {}) {
-  const fs = new MemoryFs()
+  const fs = crashFs()
   const clock = new SteppedClock()
   const watch = new Watch()
   const storage = storageOver(fs, createRandom(1), { scrubBytesPerSecond: RATE, ...options })
@@ -32,7 +32,7 @@ async function filled(options: FsStorageOptions = {}) {
 }
 
 /** Changes a byte of an entry's record, `at` bytes after its header's start. */
-function damage(fs: MemoryFs, index: number, at: number): void {
+function damage(fs: CrashFs, index: number, at: number): void {
   for (const name of fs.readdir('/data/log').filter((file) => file.endsWith('.seg'))) {
     const file = fs.open(`/data/log/${name}`, 'r+')
     const bytes = new Uint8Array(file.size())
@@ -87,7 +87,7 @@ describe('the scrubber', () => {
 
   it('takes what cannot be read for damaged', async () => {
     const { fs, clock, watch, storage } = await filled()
-    fs.hook = ({ name, path }: Call) => {
+    fs.hook = ({ name, path }: FsCall) => {
       if (name === 'read' && path.endsWith('0000000002.seg'))
         throw Object.assign(new Error('EIO'), { code: 'EIO' })
       return undefined

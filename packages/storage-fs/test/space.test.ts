@@ -3,10 +3,11 @@
 import { createRandom, isQuorateError } from '@quorate/core'
 import type { Entry, LogStorage } from '@quorate/core'
 import { describe, expect, it } from 'vitest'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import type { FsStorage } from '../src/fs-storage.ts'
 import type { FsStorageOptions } from '../src/options.ts'
 import { DIRECTORY, HandClock, contextWith, storageOver } from './fs/crash-run.ts'
-import { MemoryFs } from './fs/memory-fs.ts'
 import { Watch } from './fs/watch.ts'
 
 const ALGORITHM = { name: 'test', format: 1 }
@@ -18,7 +19,7 @@ const entry = (index: number, bytes = 1500): Entry => ({
   payload: new Uint8Array(bytes).fill(index),
 })
 
-async function opened(fs: MemoryFs, options: FsStorageOptions = {}, watch = new Watch()) {
+async function opened(fs: CrashFs, options: FsStorageOptions = {}, watch = new Watch()) {
   const clock = new HandClock()
   const storage = storageOver(fs, createRandom(1), options)
   const { logger, metrics } = watch
@@ -49,7 +50,7 @@ async function fill(log: LogStorage, from: number): Promise<number> {
 
 describe('the reserve', () => {
   it('is made where there is room, outlives a restart, and is seen by its size', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const first = await opened(fs, { ballastBytes: 40_000 })
     await settled()
     expect(fs.readdir(DIRECTORY)).toContain('ballast')
@@ -64,7 +65,7 @@ describe('the reserve', () => {
   })
 
   it('is not made where it would take what must stay free', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     fs.freeBytes = 200_000
     const { storage, watch } = await opened(fs, { ballastBytes: 80_000, lowWaterBytes: 100_000 })
     await settled()
@@ -74,7 +75,7 @@ describe('the reserve', () => {
   })
 
   it('is given up for another segment when the disk is full, and made again when there is room', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log, watch, clock } = await opened(fs, { ballastBytes: SEGMENT })
     await settled()
     fs.freeBytes = 0
@@ -92,7 +93,7 @@ describe('the reserve', () => {
   })
 
   it('lets a snapshot be finished on a full disk', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log } = await opened(fs, { ballastBytes: 600_000 })
     await log.write({ seq: 1, append: [entry(1)] })
     await settled()
@@ -119,7 +120,7 @@ describe('the reserve', () => {
 
 describe('a disk that is nearly full', () => {
   it('says so below the mark, while writes, reads and votes go on', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log, clock, watch } = await opened(fs, { lowWaterBytes: 50_000 })
     expect(storage.spaceLow).toBe(false)
     fs.freeBytes = 49_999
@@ -139,7 +140,7 @@ describe('a disk that is nearly full', () => {
 
 describe('a write that finds no room within a segment', () => {
   /** Lets writes fail until healed; other calls go on. */
-  function full(fs: MemoryFs, after: number): () => void {
+  function full(fs: CrashFs, after: number): () => void {
     let seen = 0
     fs.hook = ({ name, path }) => {
       if (name === 'writev' && !path.endsWith('/meta') && ++seen > after)
@@ -150,7 +151,7 @@ describe('a write that finds no room within a segment', () => {
   }
 
   /** The first frame reaches the disk whole: it is valid, and void all the same. */
-  function fullAfterOneFrame(fs: MemoryFs): () => void {
+  function fullAfterOneFrame(fs: CrashFs): () => void {
     const heal = full(fs, 0)
     const hook = fs.hook!
     let first = true
@@ -163,12 +164,12 @@ describe('a write that finds no room within a segment', () => {
   }
 
   async function started(): Promise<{
-    readonly fs: MemoryFs
+    readonly fs: CrashFs
     readonly storage: FsStorage
     readonly log: LogStorage
     readonly clock: HandClock
   }> {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log, clock } = await opened(fs)
     await log.write({ seq: 1, append: [entry(1)], hardState: Uint8Array.of(1) })
     await settled()
@@ -226,7 +227,7 @@ describe('a write that finds no room within a segment', () => {
   })
 
   it('refuses a write that is larger than the ring as well', async () => {
-    const fs = new MemoryFs()
+    const fs = crashFs()
     const { storage, log, clock } = await opened(fs, { ringBytes: 4096, segmentBytes: 65_536 })
     await log.write({ seq: 1, append: [entry(1)] })
     const heal = full(fs, 0)

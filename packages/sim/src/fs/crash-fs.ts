@@ -32,16 +32,23 @@ export interface FsCall {
 }
 
 /** Something that has happened on a {@link CrashFs} since the last sync, and may or may not survive. */
-export interface FsEffect {
-  /** Of one sector, of a file's size, or of names in a directory. */
-  readonly kind: 'data' | 'size' | 'names'
-  /** Of a sector: whether what is written is what is durable there already, or zeros past its end. */
-  readonly isVoid?: boolean
-  /** The file or directory that it is about, as a key to compare. */
-  readonly inode: object
-  /** Of a sector: which one. */
-  readonly sector?: number
-}
+export type FsEffect =
+  | {
+      /** One sector was written. */
+      readonly kind: 'data'
+      /** The file, as a key to compare. */
+      readonly inode: object
+      /** Which sector. */
+      readonly sector: number
+      /** Whether what is written is what is durable there already, or zeros past its end. */
+      readonly isVoid: boolean
+    }
+  | {
+      /** A file's size, or names in a directory, changed. */
+      readonly kind: 'size' | 'names'
+      /** The file or directory, as a key to compare. */
+      readonly inode: object
+    }
 
 /** An open file of a {@link CrashFs}. */
 export interface CrashFile {

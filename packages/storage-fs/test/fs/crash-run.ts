@@ -10,6 +10,8 @@ import type {
   StorageContext,
   WriteBatch,
 } from '@quorate/core'
+import type { CrashFs } from '@quorate/sim'
+import { crashFs } from '@quorate/sim'
 import { createFsStorage } from '../../src/fs-storage.ts'
 import type { FsStorage } from '../../src/fs-storage.ts'
 import { inlinePipe } from '../../src/inline-pipe.ts'
@@ -18,7 +20,6 @@ import { makeDirectories, recoverLog } from '../../src/recovery.ts'
 import type { RecoveredLog } from '../../src/recovery.ts'
 import { checkSnapshots } from '../../src/snapshot-sweep.ts'
 import { forEachCrashState } from './crash-states.ts'
-import { MemoryFs } from './memory-fs.ts'
 import { Model, Workload, recoveredText } from './model.ts'
 
 /** Where storages of the tests keep their data. */
@@ -56,7 +57,7 @@ export class HandClock implements Clock {
 
 /** A storage over a file system of the test, written within the calling thread. */
 export function storageOver(
-  fs: MemoryFs,
+  fs: CrashFs,
   random: Random,
   options: FsStorageOptions = {},
 ): FsStorage {
@@ -85,7 +86,7 @@ export function contextWith(clock: Clock): StorageContext {
 
 /** Recovers a log as {@link storageOver} does, and closes its files; `read` looks at it before. */
 export function recovered<T>(
-  fs: MemoryFs,
+  fs: CrashFs,
   read: (log: RecoveredLog) => T,
   identity: { cluster: string; host: string } = { cluster: 'c', host: 'a' },
 ): T {
@@ -132,7 +133,7 @@ export class CrashRun {
   readonly #random: Random
   /** For how many calls the disk is full. */
   #fullFor = 0
-  #fs = new MemoryFs()
+  #fs = crashFs()
   #clock = new HandClock()
   #storage: FsStorage | undefined
   #workload: Workload
@@ -145,7 +146,7 @@ export class CrashRun {
   /** How many of the writes have been acknowledged. */
   #acked = 0
   /** A state to go on from, and what had been acknowledged then. */
-  #kept: { readonly fs: MemoryFs; readonly acked: number } | undefined
+  #kept: { readonly fs: CrashFs; readonly acked: number } | undefined
 
   constructor(options: CrashRunOptions) {
     this.#options = options
@@ -351,7 +352,7 @@ export class CrashRun {
    * Recovers a state. One with the same names and bytes as one before would recover to the same, and
    * only what has been acknowledged since can make that wrong. Returns whether it is a new one.
    */
-  #recoverOnce(state: MemoryFs): boolean {
+  #recoverOnce(state: CrashFs): boolean {
     const signature = state.signature()
     const known = this.#seen.get(signature)
     if (known !== undefined) {
@@ -365,7 +366,7 @@ export class CrashRun {
   }
 
   /** Recovery may itself be interrupted anywhere, and gives the same the second time. */
-  #recoverTwice(state: MemoryFs): void {
+  #recoverTwice(state: CrashFs): void {
     state.hook = ({ name }) => {
       if (name !== 'sync' && name !== 'datasync' && name !== 'syncDir') return
       this.states += forEachCrashState(state, this.#random, 4, (inner) => {

@@ -1,19 +1,19 @@
 // Which combinations of effects to try: all of them where they are few; otherwise every prefix,
 // every state that lacks one or has only one, pairs, and random ones.
 import type { Random } from '@quorate/core'
-import type { Effect, MemoryFs } from './memory-fs.ts'
+import type { CrashFs, FsEffect } from '@quorate/sim'
 
 /** Calls `visit` with each crash state of the file system as it is now, and returns how many there were. */
 export function forEachCrashState(
-  fs: MemoryFs,
+  fs: CrashFs,
   random: Random,
   exhaustiveMax: number,
-  visit: (state: MemoryFs) => void,
+  visit: (state: CrashFs) => void,
 ): number {
   const all = fs.effects
   const effects = withoutVoid(all)
   let count = 0
-  const one = (survived: readonly Effect[], garbage?: Random): void => {
+  const one = (survived: readonly FsEffect[], garbage?: Random): void => {
     count++
     visit(fs.afterCrash(survived, garbage))
   }
@@ -50,7 +50,7 @@ export function forEachCrashState(
 }
 
 /** The effects without those that make no difference: what is there already, or zeros where nothing is. */
-function withoutVoid(effects: readonly Effect[]): readonly Effect[] {
+function withoutVoid(effects: readonly FsEffect[]): readonly FsEffect[] {
   const writes = new Map<object, Map<number, number>>()
   for (const effect of effects) {
     if (effect.kind !== 'data') continue
