@@ -241,4 +241,12 @@ export const mutants: readonly Mutant[] = [
     breaks: 'A range that nearly everybody asks for one key is left whole: no split relieves it.',
     killedBy: ['packages/kv/test/placement/range-planner.test.ts'],
   },
+  {
+    id: 'kv-stray-learner-stays',
+    file: `${placement}/mover.ts`,
+    find: 'if (!settled || learners.length === 0) return',
+    replace: 'if (!settled || learners.length >= 0) return',
+    breaks: 'A learner that came after its move had been given up is taken away.',
+    killedBy: [managed],
+  },
 ]

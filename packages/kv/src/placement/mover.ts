@@ -83,7 +83,7 @@ export class Mover {
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #leading = false
-  /** The shard whose leader is asked for next. */
+  /** No shard below this one is the next without a replica here to be looked into. */
   #asked = 0
   #closed = false
   readonly #stop = new AbortController()
@@ -145,6 +145,7 @@ export class Mover {
       this.#handOver(map.machine.placement)
       await this.#carryOut(map.machine.placement, dead)
       if (!map.machine.placement.paused) await this.#plan(map.machine.placement, dead)
+      await this.#lookAtGroups(map.machine.placement)
       await this.#spreadLeaders(map.machine.placement)
       if (!map.machine.placement.paused) await this.#ranges?.look(map.machine.placement)
     } catch (error) {
@@ -239,7 +240,7 @@ export class Mover {
     const { keeper, options } = this.#context
     const group = await this.#group(shard)
     const { membership, behind } = group
-    if (!group.settled) return
+    if (!group.settled || !(await this.#isStill(shard, move))) return
     const { voters, learners, version } = membership
     const missing = move.to.filter((id) => !voters.includes(id))
     if (missing.length > 0 && (await this.#givenUp(shard, move, group, dead))) return
@@ -274,6 +275,16 @@ export class Mover {
     if (held?.move?.id !== move.id) return
     await this.#onShard(shard, { op: 'fence', shard, epoch: held.epoch + 1 })
     await this.#change({ type: 'complete', shard, move: move.id })
+  }
+
+  /**
+   * Whether a move is under way still, later than its group was looked at: who led the map once and
+   * has not heard of the end of a move would take its steps in a group that has moved on.
+   */
+  async #isStill(shard: ShardId, move: ShardMove): Promise<boolean> {
+    const { replica, machine } = this.#context.map
+    await replica.readBarrier('quorum', this.#options())
+    return machine.placement.shards[shard]?.move?.id === move.id
   }
 
   /**
@@ -314,7 +325,6 @@ export class Mover {
     const { options } = this.#context
     const busy = placement.shards.some(isBusy)
     if (options.balanceLeaders === false || placement.paused || busy) return
-    await this.#askOneLeader(placement.shards.length)
     const leaders = placement.shards.map((_, shard) => this.#leaderOf(shard))
     const transfer = planLeaders(placement, leaders, (id) => this.#reachable(id))
     if (transfer === undefined) return
@@ -329,16 +339,37 @@ export class Mover {
     return store.replica(shard)?.replica.consensus().leader ?? store.routes.route(shard).leader
   }
 
-  /** What is believed of shards that have no replica here is looked into, one shard each time. */
-  async #askOneLeader(shards: number): Promise<void> {
+  /**
+   * Looks into shards that nothing is under way for: all whose replica here has learners, and one of
+   * those that have none here, whose leader is only known by hearsay.
+   */
+  async #lookAtGroups({ shards }: Placement): Promise<void> {
     const { store } = this.#context
-    for (let count = 0; count < shards; count++) {
-      const shard = this.#asked++ % shards
-      if (store.replica(shard) !== undefined) continue
-      const { leader } = await this.#group(shard)
-      store.routes.route(shard).leader = leader
-      return
+    const resting = [...shards.keys()].filter((shard) => {
+      const held = shards[shard] as ShardPlacement
+      return held.voters.length > 0 && !isBusy(held)
+    })
+    const away = resting.filter((shard) => store.replica(shard) === undefined)
+    const next = away.find((shard) => shard >= this.#asked) ?? away[0]
+    if (next !== undefined) this.#asked = next + 1
+    for (const shard of resting) {
+      const here = store.replica(shard)?.replica.consensus()
+      if (shard !== next && !here?.membership.learners.length) continue
+      try {
+        const group = await this.#group(shard)
+        if (here === undefined) store.routes.route(shard).leader = group.leader
+        await this.#removeStrays(shard, group)
+      } catch (error) {
+        store.host.logger.debug({ shard, error }, 'a shard was not looked into this time')
+      }
     }
+  }
+
+  /** A learner that came late, after its move had been given up, belongs to no move any more. */
+  async #removeStrays(shard: ShardId, { membership, settled }: GroupView): Promise<void> {
+    const { voters, learners, version } = membership
+    if (!settled || learners.length === 0) return
+    await this.#onShard(shard, { op: 'membership', shard, voters, learners: [], version })
   }
 
   /** Nothing that is asked for outlives this: without a quorum it would keep a host from closing. */

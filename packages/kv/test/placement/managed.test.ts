@@ -131,6 +131,35 @@ describe('a managed placement', () => {
     expect((await cluster.kv('a').get('k', { consistency: 'local' }))?.text()).toBe('v')
   })
 
+  test('a learner that came after its move had been given up does not stay', async () => {
+    const kv = await open(2)
+    await cluster.start('d')
+    await kv.admin.pause()
+    await kv.admin.join('d')
+    // Whoever leads the map has no replica of one of the two.
+    await kv.admin.move(0, 'a', 'd')
+    await kv.admin.move(1, 'b', 'd')
+    const { shards } = await until(kv, settled)
+    for (const [shard, { voters }] of shards.entries()) {
+      const { leader = '' } = (await kv.status()).shards[shard] as ShardStatus
+      const learner = shard === 0 ? 'a' : 'b'
+      const added = await cluster
+        .kv(leader)
+        .replica(shard)
+        ?.changeMembership({ voters, learners: [learner] })
+      expect(added?.learners).toEqual([learner])
+      const learners = async (): Promise<readonly string[]> =>
+        (await kv.status()).shards[shard]?.learners ?? []
+      for (let looks = 0; (await learners()).length > 0; looks++) {
+        expect(looks, `${learner} still learns shard ${shard}`).toBeLessThan(600)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    expect((await kv.admin.placement()).shards.map(({ voters }) => voters)).toEqual(
+      shards.map(({ voters }) => voters),
+    )
+  })
+
   test('refuses what was planned against something older, and moves to where it cannot', async () => {
     const kv = await open(2)
     await kv.admin.pause()
