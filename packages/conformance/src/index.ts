@@ -6,6 +6,6 @@
  *
  * @packageDocumentation
  */
-export * as partitioner from './partitioner/index.ts'
-export * as storage from './storage/index.ts'
-export * as transport from './transport/index.ts'
+export * from './partitioner/index.ts'
+export * from './storage/index.ts'
+export * from './transport/index.ts'
