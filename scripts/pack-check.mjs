@@ -1,9 +1,10 @@
 // Packs every package as it would be published and looks at the tarball, not at the folder:
-// publint for the manifest, attw for whether the types resolve.
+// publint for the manifest, attw for whether the types resolve, and a project that uses all of them.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { consumerProblems } from './pack-consumer.mjs'
 import { main, root } from './setup.mjs'
 
 const bin = join(root, 'node_modules', '.bin')
@@ -20,9 +21,10 @@ function complaint(command, args, cwd) {
   return `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`.trim()
 }
 
-/** What `--only publint` or `--only attw` asks for; both without it. */
+/** What `--only publint`, `--only attw` or `--only consumer` asks for; all without it. */
 const only = process.argv[process.argv.indexOf('--only') + 1]
-const tools = process.argv.includes('--only') ? [only] : ['publint', 'attw']
+const asked = process.argv.includes('--only') ? [only] : ['publint', 'attw', 'consumer']
+const tools = asked.filter((tool) => tool !== 'consumer')
 
 /** @type {Record<string, (tarball: string) => [command: string, args: string[]]>} */
 const commands = {
@@ -34,6 +36,8 @@ await main(() => {
   const folder = mkdtempSync(join(tmpdir(), 'quorate-pack-'))
   /** @type {string[]} */
   const failures = []
+  /** @type {Map<string, string>} */
+  const tarballs = new Map()
   try {
     for (const name of readdirSync(join(root, 'packages'))) {
       const source = join(root, 'packages', name)
@@ -45,6 +49,7 @@ await main(() => {
         continue
       }
       const tarball = join(target, readdirSync(target)[0] ?? '')
+      tarballs.set(name, tarball)
       const contents = spawnSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).stdout
       for (const file of [
         'LICENSE',
@@ -70,10 +75,12 @@ await main(() => {
         if (output !== undefined) failures.push(`${name}: ${tool}\n${output}`)
       }
     }
+    if (asked.includes('consumer'))
+      failures.push(...consumerProblems(join(folder, 'consumer'), tarballs))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   const count = readdirSync(join(root, 'packages')).length
   if (failures.length > 0) throw new Error(failures.join('\n\n'))
-  console.log(`${count} tarballs, checked by ${tools.join(' and ')}`)
+  console.log(`${count} tarballs, checked by ${asked.join(', ')}`)
 })
