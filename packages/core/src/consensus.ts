@@ -222,7 +222,7 @@ export interface PeerProgress {
   readonly matchIndex: LogIndex
   /** The next entry to be sent. */
   readonly nextIndex: LogIndex
-  /** Whether it has been heard of within an election timeout. */
+  /** Whether it has been heard of within an election timeout, or before the group fell asleep. */
   readonly active: boolean
 }
 

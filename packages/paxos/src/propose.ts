@@ -1,13 +1,15 @@
 // Taking commands: appended in the step that brought them, in order, all or none, or refused at
 // once with a reason. What happens to them later shows in what is applied.
 import type { CallId, Entry } from '@quorate/core'
-import { wakeLeader } from './hibernation.ts'
+import { wakeFollower, wakeLeader } from './hibernation.ts'
 import { appendOwn, broadcastAccept } from './replicate.ts'
 import type { PaxosState } from './state.ts'
 
 /** Appends commands to a leader's log and sends them. */
 export function propose(r: PaxosState, id: CallId, commands: readonly Uint8Array[]): void {
   if (r.role !== 'leader') {
+    // It may be asked because who led cannot be, and a sleeper would never find that out by itself.
+    wakeFollower(r)
     r.out.reject(id, 'NOT_LEADER', 'only a leader takes commands', r.leader)
     return
   }

@@ -18,7 +18,8 @@ export function statusOf(r: PaxosState): ConsensusStatus {
     state: PEER_STATES[p.state],
     matchIndex: p.match,
     nextIndex: p.next,
-    active: p.heardAt > since,
+    // Nobody speaks in a group that sleeps: who was there when it fell asleep counts as there.
+    active: r.hibernating || p.heardAt > since,
   }))
   const role = roleOf(r)
   return {

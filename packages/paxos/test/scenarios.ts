@@ -91,6 +91,38 @@ const sleeping: Readonly<Record<string, Scenario>> = {
     put(group, group.leader() as NodeId, 'z')
   },
 
+  'a write at a follower has a leader elected where that of a sleeping group has died'(context) {
+    const group = groupOf(context, abc, sleepy)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 2_000)
+    expectAsleep(group)
+    // The leader lives: it is woken, and stays in office.
+    expect(group.rejection(group.propose('b', encodeUtf8('y')))).toBe('NOT_LEADER')
+    live(group, 200)
+    expect(group.replica('a').running.wakeAt).toBeLessThan(Number.POSITIVE_INFINITY)
+    live(group, 2_000)
+    expectAsleep(group)
+    expect(group.leader()).toBe('a')
+    // Nobody is told.
+    group.crash('a')
+    expect(group.rejection(group.propose('b', encodeUtf8('y')))).toBe('NOT_LEADER')
+    live(group, 5_000)
+    put(group, group.leader() as NodeId, 'z')
+  },
+
+  'a leader that sleeps holds the others for there, whatever happens meanwhile'(context) {
+    const group = groupOf(context, abc, sleepy)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 2_000)
+    group.advance(60_000)
+    group.step('a', { type: 'peerUnreachable', peer: 'c' })
+    expectAsleep(group)
+    const { peers } = group.replica('a').running.status()
+    expect(peers.map(({ active }) => active)).toEqual([true, true])
+  },
+
   'a group does not sleep before everybody knows what is decided'(context) {
     const group = groupOf(context, abc, sleepy)
     elect(group, 'a')

@@ -11,7 +11,8 @@ export function statusOf(r: RaftState): ConsensusStatus {
     state: p.state,
     matchIndex: p.match,
     nextIndex: p.next,
-    active: p.heardAt > since,
+    // Nobody speaks in a group that sleeps: who was there when it fell asleep counts as there.
+    active: r.hibernating || p.heardAt > since,
   }))
   return {
     id: r.id,

@@ -115,6 +115,38 @@ export const sleeping: Readonly<Record<string, Scenario>> = {
     expect(group.calls.get(read).state).toBe('done')
   },
 
+  'a write at a follower has a leader elected where that of a sleeping group has died'(context) {
+    const group = groupOf(context, abc, sleepy)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 3_000)
+    expect(asleep(group)).toBe(true)
+    // The leader lives: it is woken, and stays in office.
+    expect(group.rejection(group.propose('b', new Uint8Array(1)))).toBe('NOT_LEADER')
+    live(group, 400)
+    expect(asleep(group)).toBe(false)
+    live(group, 3_000)
+    expect(asleep(group)).toBe(true)
+    expect(group.leader()).toBe('a')
+    // Nobody is told.
+    group.crash('a')
+    expect(group.rejection(group.propose('b', new Uint8Array(1)))).toBe('NOT_LEADER')
+    live(group, 4_000)
+    put(group, group.leader() as NodeId, 'y')
+  },
+
+  'a leader that sleeps holds the others for there, whatever happens meanwhile'(context) {
+    const group = groupOf(context, abc, sleepy)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    live(group, 3_000)
+    group.advance(60_000)
+    group.step('a', { type: 'peerUnreachable', peer: 'c' })
+    expect(asleep(group)).toBe(true)
+    const { peers } = group.replica('a').running.status()
+    expect(peers.map(({ active }) => active)).toEqual([true, true])
+  },
+
   'a replica that joins and knows nobody stays silent, and is found'(context) {
     const group = groupOf(context, abc, sleepy)
     group.join('d')
