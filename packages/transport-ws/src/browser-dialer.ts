@@ -115,7 +115,8 @@ function platformConnection(
         else queueMicrotask(written)
       },
       close: (code, reason) => socket.close(code, shortReason(reason)),
-      defer: queueMicrotask,
+      // Called as somebody's method, a browser's own function would throw.
+      defer: (callback) => queueMicrotask(callback),
     },
     limits,
   )

@@ -31,6 +31,19 @@ afterAll(async () => {
   platform.WebSocket = before
 })
 
+/** In a browser these functions throw where they are called as a method of anything but the window. */
+function asInBrowser(...names: ('queueMicrotask' | 'setTimeout' | 'clearTimeout')[]): () => void {
+  const kept = names.map((name) => [name, globalThis[name]] as const)
+  for (const [name, real] of kept) {
+    const strict = function (this: unknown, ...args: unknown[]): unknown {
+      if (this !== undefined && this !== globalThis) throw new TypeError('Illegal invocation')
+      return Reflect.apply(real, globalThis, args)
+    }
+    Object.assign(globalThis, { [name]: strict })
+  }
+  return () => Object.assign(globalThis, Object.fromEntries(kept))
+}
+
 const dialers: [string, () => ClientDialer][] = [
   ['in Node', () => webSocketDialer()],
   ['in a browser', () => browserDialer()],
@@ -61,6 +74,21 @@ describe.each(dialers)('%s', (_name, dialer) => {
       '',
       'closed: done',
     ])
+  })
+
+  test('functions of the platform are called as a browser wants it', async () => {
+    const client = new Caller()
+    const restore = asInBrowser('queueMicrotask', 'setTimeout', 'clearTimeout')
+    try {
+      const connection = await dialer().dial(address, client)
+      await client.until('welcome')
+      expect(connection.send(bytes('hello'))).toBe('queued')
+      await servers.at(-1)!.until('hello')
+      connection.close('done')
+      await client.until('closed: done')
+    } finally {
+      restore()
+    }
   })
 
   test('the server ends a connection with a reason', async () => {
