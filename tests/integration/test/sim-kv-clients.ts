@@ -52,6 +52,8 @@ export class SimKvClients {
   /** How many there are, and how many there should be. */
   #count = 0
   #wanted = 0
+  /** Until when nothing is begun. */
+  #restUntilMs = 0
   /** Ends operations under way, as unknown. */
   readonly #open = new Set<() => void>()
 
@@ -75,6 +77,11 @@ export class SimKvClients {
   scale(count: number): void {
     this.#wanted = count
     while (this.#count < count) this.#begin()
+  }
+
+  /** Nobody begins anything for so long. */
+  rest(forMs: number): void {
+    this.#restUntilMs = Math.max(this.#restUntilMs, this.#store.cluster.nowMs + forMs)
   }
 
   /** Gives up whatever is under way: it may have happened, and it may yet. */
@@ -133,6 +140,8 @@ export class SimKvClients {
       await new Promise<void>((resolve) => {
         clock.setTimer(thinkMs * 2 * random.fraction(), () => resolve())
       })
+      while (this.#store.cluster.nowMs < this.#restUntilMs && this.#count <= this.#wanted)
+        await new Promise<void>((resolve) => clock.setTimer(thinkMs, () => resolve()))
       if (this.#count > this.#wanted) {
         this.#count--
         return

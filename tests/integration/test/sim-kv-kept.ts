@@ -11,6 +11,8 @@ export interface KeptSchedule {
   readonly layout?: Layout | undefined
   /** The seed. */
   readonly seed: number
+  /** Whether groups fell asleep as the seed decides. Default: they never did. */
+  readonly sleeps?: boolean | undefined
   /** What it found. */
   readonly found: string
 }

@@ -24,10 +24,32 @@ export type Order = { readonly atMs: number } & (
   | { readonly kind: 'reset'; readonly host: NodeId }
 )
 
+/** A time in which no client begins anything, in simulated milliseconds. */
+export interface Lull {
+  readonly atMs: number
+  readonly forMs: number
+}
+
+/** When nobody asks for anything, and after how long groups then fall asleep. */
+export interface Sleep {
+  /** 0: never. */
+  readonly hibernateAfterMs: number
+  readonly lulls: readonly Lull[]
+}
+
+/** What a schedule is decided by, besides its seed. */
+export interface DrawOptions {
+  /** How long things go wrong. Default 4,000. */
+  readonly durationMs?: number | undefined
+  /** Whether groups may fall asleep; otherwise all is the same but that nobody does. Default `true`. */
+  readonly sleeps?: boolean | undefined
+}
+
 /** Everything about one schedule. */
 export interface Schedule {
   readonly seed: number
   readonly algorithm: Algorithm
+  readonly sleep: Sleep
   readonly members: readonly NodeId[]
   readonly spares: readonly NodeId[]
   readonly mapHosts: readonly NodeId[]
@@ -52,10 +74,14 @@ export interface Schedule {
 export type AlgorithmName = 'raft' | 'paxos'
 
 /** An algorithm with settings of its own. */
-export function drawAlgorithm(name: AlgorithmName, random: Random): Algorithm {
+export function drawAlgorithm(
+  name: AlgorithmName,
+  random: Random,
+  hibernateAfterMs = 0,
+): Algorithm {
   const electionTimeoutMs = 150 + random.below(250)
   const heartbeatIntervalMs = Math.floor(electionTimeoutMs / (3 + random.below(3)))
-  const timing = { electionTimeoutMs, heartbeatIntervalMs, clockDriftMax: 0.1 }
+  const timing = { electionTimeoutMs, heartbeatIntervalMs, clockDriftMax: 0.1, hibernateAfterMs }
   const consensus: ConsensusFactory =
     name === 'raft'
       ? raft({ ...timing, preVote: random.fraction() < 0.7, checkQuorum: true })
@@ -66,7 +92,11 @@ export function drawAlgorithm(name: AlgorithmName, random: Random): Algorithm {
 }
 
 /** Decides a schedule. Each decision has its own source, so that changing one changes no other. */
-export function drawSchedule(name: AlgorithmName, seed: number, durationMs = 4_000): Schedule {
+export function drawSchedule(
+  name: AlgorithmName,
+  seed: number,
+  { durationMs = 4_000, sleeps = true }: DrawOptions = {},
+): Schedule {
   const root = createRandom(seed).fork('schedule')
   const size = root.fork('size')
   const members = hostNames(1, 4 + size.below(2))
@@ -76,9 +106,11 @@ export function drawSchedule(name: AlgorithmName, seed: number, durationMs = 4_0
   const shards = 2 + size.below(3)
   const snapshots = root.fork('snapshots')
   const timing = root.fork('timing')
+  const sleep = sleeps ? drawSleep(root.fork('sleep'), durationMs) : AWAKE
   return {
     seed,
-    algorithm: drawAlgorithm(name, root.fork('algorithm')),
+    algorithm: drawAlgorithm(name, root.fork('algorithm'), sleep.hibernateAfterMs),
+    sleep,
     members,
     spares,
     mapHosts,
@@ -107,8 +139,9 @@ const BETWEEN_TAGS = ['{b}', '{c}', '{d}', '{e}', '{f}', 'n1', 'n2', 'n3']
 const WITHIN_TAGS = ['{a}2', '{b}2', '{c}2', '{d}2', '{e}2', '{f}2']
 
 /** The same schedule for a store of sorted ranges, which are split and merged meanwhile. */
-export function drawRanged(name: AlgorithmName, seed: number, durationMs = 4_000): Schedule {
-  const plain = drawSchedule(name, seed, durationMs)
+export function drawRanged(name: AlgorithmName, seed: number, options: DrawOptions = {}): Schedule {
+  const plain = drawSchedule(name, seed, options)
+  const { durationMs } = plain
   const random = createRandom(seed).fork('schedule').fork('ranges')
   const tagsStay = random.fraction() < 0.6
   const keys = tagsStay ? BETWEEN_TAGS : [...BETWEEN_TAGS, ...WITHIN_TAGS]
@@ -131,6 +164,19 @@ export function drawRanged(name: AlgorithmName, seed: number, durationMs = 4_000
     ranges: { splits, tagsStay, automatic: automatic ? sizes : false },
     orders: orders.sort((a, b) => a.atMs - b.atMs),
   }
+}
+
+const AWAKE: Sleep = { hibernateAfterMs: 0, lulls: [] }
+
+/** In four schedules of ten groups fall asleep, and clients let them at times. */
+function drawSleep(random: Random, durationMs: number): Sleep {
+  if (random.fraction() >= 0.4) return AWAKE
+  const hibernateAfterMs = 50 + random.below(300)
+  const lulls = Array.from({ length: 1 + random.below(3) }, () => ({
+    atMs: 200 + random.below(durationMs - 200),
+    forMs: 2 * hibernateAfterMs + 200 + random.below(800),
+  }))
+  return { hibernateAfterMs, lulls: lulls.sort((a, b) => a.atMs - b.atMs) }
 }
 
 function hostNames(from: number, count: number): readonly NodeId[] {

@@ -1,6 +1,6 @@
 // Runs one schedule: faults and orders for a while, then everything is mended and the store has to
 // come to rest as its map says, and then what clients saw is judged.
-import type { NodeId } from '@quorate/core'
+import type { ConsensusFactory, NodeId } from '@quorate/core'
 import { isQuorateError } from '@quorate/core'
 import type { Kv, KvClient, Placement } from '@quorate/kv'
 import { SimKvClients } from './sim-kv-clients.ts'
@@ -10,13 +10,17 @@ import { judgeHistory, judgeWatch, kvHistory } from './sim-kv-history.ts'
 import type { Order, Schedule } from './sim-kv-plan.ts'
 import { settled } from './sim-kv-rest.ts'
 import type { SimKv } from './sim-kv-store.ts'
-import { simKv } from './sim-kv-store.ts'
+import { groupOf, simKv } from './sim-kv-store.ts'
 
 const RECOVERY_MS = 60_000
 /** The last reads may take so long. */
 const READ_BACK_MS = 20_000
 /** A watch that lags behind may take so long. */
 const WATCH_MS = 20_000
+/** So long a host stays away whose groups slept. */
+const AWAY_MS = 5_000
+/** A leader is gone for so long at most before a sleeping group answers again. */
+const AWOKEN_MS = 4_000
 
 /** How a schedule ended. */
 export interface ScheduleResult {
@@ -37,12 +41,26 @@ export interface ScheduleResult {
 
 /** Runs a schedule. */
 export async function runSchedule(schedule: Schedule): Promise<ScheduleResult> {
-  return new Run(await simKv({ ...schedule, balanceLeaders: true }), schedule).run()
+  const marks = new Map<string, number>()
+  const { consensus, ...rest } = schedule.algorithm
+  const algorithm = { ...rest, consensus: marked(consensus, marks) }
+  const store = await simKv({ ...schedule, algorithm, balanceLeaders: true })
+  return new Run(store, schedule, marks).run()
+}
+
+/** An algorithm whose coverage marks are counted. */
+function marked(consensus: ConsensusFactory, marks: Map<string, number>): ConsensusFactory {
+  const mark = (name: string): void => void marks.set(name, (marks.get(name) ?? 0) + 1)
+  return {
+    ...consensus,
+    create: (init) => consensus.create({ ...init, tracer: { ...init.tracer, mark } }),
+  }
 }
 
 class Run {
   readonly #store: SimKv
   readonly #schedule: Schedule
+  readonly #marks: ReadonlyMap<string, number>
   readonly #clients: SimKvClients
   readonly #happened: Record<string, number> = {}
   readonly #destroyed = new Set<NodeId>()
@@ -50,9 +68,10 @@ class Run {
   #decided = true
   #restMs = 0
 
-  constructor(store: SimKv, schedule: Schedule) {
+  constructor(store: SimKv, schedule: Schedule, marks: ReadonlyMap<string, number>) {
     this.#store = store
     this.#schedule = schedule
+    this.#marks = marks
     this.#clients = new SimKvClients(store, kvHistory(), {
       thinkMs: schedule.thinkMs,
       embedded: 0.35,
@@ -63,10 +82,13 @@ class Run {
 
   async run(): Promise<ScheduleResult> {
     const { cluster, hosts } = this.#store
-    const { durationMs, faults, orders, clients } = this.#schedule
+    const { durationMs, faults, orders, clients, sleep } = this.#schedule
     for (const id of hosts) cluster.start(id)
     cluster.plan(faults)
     for (const order of orders) cluster.after(order.atMs, () => this.#order(order))
+    for (const { atMs, forMs } of sleep.lulls) {
+      cluster.after(atMs, () => this.#clients.rest(forMs))
+    }
     this.#clients.start(clients)
     this.#inBackground(this.#watch())
     await cluster.run(durationMs)
@@ -93,7 +115,7 @@ class Run {
       restMs: this.#restMs,
       operations: this.#clients.counts,
       decided: this.#decided,
-      happened: { ...cluster.faults, ...this.#happened },
+      happened: { ...cluster.faults, ...this.#happened, ...this.#slept() },
     }
   }
 
@@ -149,7 +171,40 @@ class Run {
     }
     this.#restMs = restedMs - fromMs
     this.#countChanges(placement?.shards ?? [])
+    if (this.#schedule.sleep.hibernateAfterMs > 0) await this.#disturb(client)
     return this.#clients.readBack(client)
+  }
+
+  /** Groups that sleep answer soon, though a host is lost meanwhile that leads some of them. */
+  async #disturb(client: KvClient): Promise<void> {
+    const { cluster, hosts } = this.#store
+    await this.#sleep(2 * this.#schedule.sleep.hibernateAfterMs + 1_000)
+    const shard = this.#schedule.seed % this.#schedule.shards
+    const leader = cluster.leaderOf(groupOf(shard))
+    if (leader === undefined) return
+    if (this.#schedule.seed % 2 === 0) {
+      cluster.crash(leader, true)
+      cluster.after(AWAY_MS, () => cluster.start(leader))
+    } else {
+      // Nobody is told at first: it is only silent.
+      const order = [leader, ...hosts.filter((id) => id !== leader)]
+      const lost = { atMs: 0, kind: 'partition', mode: 'isolate', host: leader, order } as const
+      cluster.plan([{ ...lost, forMs: AWAY_MS }])
+    }
+    const fromMs = cluster.nowMs
+    await this.#clients.readBack(client)
+    const tookMs = cluster.nowMs - fromMs
+    this.#count('leaders lost asleep', 1)
+    if (tookMs > AWOKEN_MS)
+      throw new Error(`${leader} was lost asleep, and reads took ${tookMs.toFixed(0)} ms`)
+  }
+
+  /** How often groups fell asleep, and how often a follower doubted its leader. */
+  #slept(): Readonly<Record<string, number>> {
+    const { name } = this.#schedule.algorithm
+    const asleep = this.#marks.get(`${name}/hibernation/asleep`) ?? 0
+    const doubts = this.#marks.get(`${name}/hibernation/follower-woken`) ?? 0
+    return { asleep, doubts }
   }
 
   /** What the map has come to, in changes. */

@@ -10,7 +10,16 @@ import { draw, kvSweep, report } from './sim-kv-sweep.ts'
 
 /** Schedules of each layout where the environment asks for no other number. */
 const USUAL: Readonly<Record<Layout, number>> = { slots: 60, ranges: 40 }
-const KINDS = ['moved', 'crash', 'partition', 'destroy', 'join', 'drain', 'watched to the end']
+const KINDS = [
+  'moved',
+  'crash',
+  'partition',
+  'destroy',
+  'join',
+  'drain',
+  'watched to the end',
+  'leaders lost asleep',
+]
 
 /** Defines the tests. */
 export function simKvSuite(name: AlgorithmName, layout: Layout = 'slots'): void {
@@ -26,6 +35,7 @@ export function simKvSuite(name: AlgorithmName, layout: Layout = 'slots'): void 
       expect(result.rechecked).toBeGreaterThan(0)
       for (const kind of KINDS) expect(result.happened).toHaveProperty([kind])
       expect(result.happened['moved']).toBeGreaterThan(result.schedules)
+      expect(result.happened['asleep']).toBeGreaterThan(result.schedules)
       if (layout === 'slots') return
       expect(result.happened['ranges split']).toBeGreaterThan(result.schedules)
       expect(result.happened['ranges merged']).toBeGreaterThan(result.schedules / 4)
@@ -33,10 +43,11 @@ export function simKvSuite(name: AlgorithmName, layout: Layout = 'slots'): void 
   )
 
   it('is the same run for the same seed, and another for another', async () => {
+    const brief = { durationMs: 2_000 }
     const [one, same, other] = [
-      await runSchedule(draw(name, layout, 5, 2_000)),
-      await runSchedule(draw(name, layout, 5, 2_000)),
-      await runSchedule(draw(name, layout, 6, 2_000)),
+      await runSchedule(draw(name, layout, 5, brief)),
+      await runSchedule(draw(name, layout, 5, brief)),
+      await runSchedule(draw(name, layout, 6, brief)),
     ]
     expect(same.traceHash).toBe(one.traceHash)
     expect(same.events).toBe(one.events)
@@ -46,9 +57,9 @@ export function simKvSuite(name: AlgorithmName, layout: Layout = 'slots'): void 
   const kept = keptSchedules.filter(
     (each) => each.algorithm === name && (each.layout ?? 'slots') === layout,
   )
-  for (const { seed, found } of kept) {
+  for (const { seed, found, sleeps = false } of kept) {
     it(`survives seed ${seed}, which found: ${found}`, { timeout: 60_000 }, async () => {
-      const result = await runSchedule(draw(name, layout, seed))
+      const result = await runSchedule(draw(name, layout, seed, { sleeps }))
       expect(report(name, result)).toBe('')
     })
   }

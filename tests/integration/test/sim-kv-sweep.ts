@@ -1,7 +1,7 @@
 // Many schedules of one algorithm: how many, what they print, which are run twice, and how one that
 // fails is run again.
 import { createRandom } from '@quorate/core'
-import type { AlgorithmName, Schedule } from './sim-kv-plan.ts'
+import type { AlgorithmName, DrawOptions, Schedule } from './sim-kv-plan.ts'
 import { drawRanged, drawSchedule } from './sim-kv-plan.ts'
 import type { ScheduleResult } from './sim-kv-run.ts'
 import { runSchedule } from './sim-kv-run.ts'
@@ -14,9 +14,9 @@ export function draw(
   name: AlgorithmName,
   layout: Layout,
   seed: number,
-  durationMs?: number,
+  options: DrawOptions = {},
 ): Schedule {
-  return (layout === 'slots' ? drawSchedule : drawRanged)(name, seed, durationMs)
+  return (layout === 'slots' ? drawSchedule : drawRanged)(name, seed, options)
 }
 
 /** What many schedules came to. */
