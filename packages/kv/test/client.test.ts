@@ -6,6 +6,7 @@ import {
   decodeUtf8,
   defaultLimits,
   noMetrics,
+  QuorateError,
   silentLogger,
   systemClock,
 } from '@quorate/core'
@@ -151,11 +152,18 @@ describe('a client', () => {
     await client.close()
   })
 
+  test('an address that is none is not tried again', async () => {
+    const wrong = new QuorateError('INVALID_ARGUMENT', 'not the address of a host: x')
+    const dialer = { dial: () => Promise.reject(wrong) }
+    await expect(connect({ addresses: ['x'], dialer })).rejects.toBe(wrong)
+  })
+
   test('without anybody there ends in time, or when it is aborted', async () => {
     const options = { addresses: ['nobody'], dialer: memoryNetwork().dialer() }
     await expect(connect({ ...options, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringContaining('nobody') as string,
+      message: expect.stringMatching(/^no host answered within 50 ms at nobody: ./) as string,
+      cause: { code: 'UNAVAILABLE' },
     })
     const controller = new AbortController()
     const connecting = connect({ ...options, signal: controller.signal })

@@ -117,6 +117,8 @@ class Links {
   readonly #byHost = new Map<NodeId, Link>()
   #first: { resolve(welcome: Welcome): void; reject(error: unknown): void } | undefined
   #known: { readonly fingerprint: number; readonly cluster: string } | undefined
+  /** Why it could not be connected to a host, the last time. */
+  #obstacle: unknown
   #turn = 0
 
   constructor(options: ConnectOptions) {
@@ -136,8 +138,10 @@ class Links {
     signal?.addEventListener('abort', onAbort, { once: true })
     const timer = this.clock.setTimer(timeoutMs, () => {
       const tried = this.#options.addresses.join(', ')
-      const message = `no host answered within ${timeoutMs} ms at ${tried}`
-      this.#first?.reject(new QuorateError('UNAVAILABLE', message))
+      const cause = this.#obstacle
+      const why = cause instanceof Error ? `: ${cause.message}` : ''
+      const message = `no host answered within ${timeoutMs} ms at ${tried}${why}`
+      this.#first?.reject(new QuorateError('UNAVAILABLE', message, { cause }))
     })
     for (const address of this.#options.addresses) this.#link(address).dial()
     try {
@@ -193,6 +197,10 @@ class Links {
       onRefused: (error) => {
         logger.warn({ address, error }, 'a host refused this client')
         this.#first?.reject(error)
+      },
+      onFailed: (error) => {
+        this.#obstacle = error
+        logger.debug({ address, error }, 'a host could not be reached')
       },
     })
     this.#byAddress.set(address, link)

@@ -14,6 +14,16 @@ const HANDSHAKE_TIMEOUT_MS = 5_000
 const REDIAL_MIN_MS = 50
 const REDIAL_MAX_MS = 2_000
 
+/** What does not become right by trying again. */
+const FINAL: readonly string[] = [
+  'CLUSTER_MISMATCH',
+  'INVALID_ARGUMENT',
+  'INVALID_OPTIONS',
+  'NOT_SUPPORTED',
+  'UNAUTHORIZED',
+  'WIRE_VERSION_MISMATCH',
+]
+
 /** What a link is made of. */
 export interface LinkContext {
   /** The host's address. */
@@ -30,6 +40,8 @@ export interface LinkContext {
   onOpen(link: Link, welcome: Welcome): void
   /** The host refused; trying again does not help. */
   onRefused(error: QuorateError): void
+  /** It could not connect, whatever the reason, and tries again after a while. */
+  onFailed(error: unknown): void
 }
 
 interface Pending {
@@ -152,8 +164,8 @@ export class Link {
     this.#connection?.close('the handshake failed')
     this.#connection = undefined
     if (this.#closed) return
-    const final = ['INVALID_OPTIONS', 'UNAUTHORIZED', 'WIRE_VERSION_MISMATCH', 'CLUSTER_MISMATCH']
-    if (isQuorateError(error) && final.includes(error.code)) this.#context.onRefused(error)
+    if (isQuorateError(error) && FINAL.includes(error.code)) this.#context.onRefused(error)
+    else this.#context.onFailed(error)
     this.#redialLater()
   }
 
