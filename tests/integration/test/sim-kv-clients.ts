@@ -103,6 +103,13 @@ export class SimKvClients {
     return versions
   }
 
+  /** Writes one key of each tag and adds to each counter, as a client of its own. */
+  async writeAll(client: KvOperations): Promise<void> {
+    const own = new Recorder(this, this.#store, 'writer', this.#values)
+    for (const tag of TAGS) await own.write(client, `${tag}1`)
+    for (const key of COUNTERS) await own.count(client, key, 1, 20_000)
+  }
+
   begun(giveUp: () => void): void {
     this.#open.add(giveUp)
   }
@@ -221,6 +228,11 @@ class Recorder {
       20_000,
     )
     return version
+  }
+
+  /** Writes a key, however long it takes. */
+  write(kv: KvOperations, key: string): Promise<void> {
+    return this.#put(kv, key, `${this.#name}.${++this.#sequence}`, 20_000)
   }
 
   /** Adds to a counter, or reads it. */

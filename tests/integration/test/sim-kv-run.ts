@@ -192,11 +192,11 @@ class Run {
       cluster.plan([{ ...lost, forMs: AWAY_MS }])
     }
     const fromMs = cluster.nowMs
-    await this.#clients.readBack(client)
+    await this.#clients.writeAll(client)
     const tookMs = cluster.nowMs - fromMs
     this.#count('leaders lost asleep', 1)
     if (tookMs > AWOKEN_MS)
-      throw new Error(`${leader} was lost asleep, and reads took ${tookMs.toFixed(0)} ms`)
+      throw new Error(`${leader} was lost asleep, and writes took ${tookMs.toFixed(0)} ms`)
   }
 
   /** How often groups fell asleep, and how often a follower doubted its leader. */
