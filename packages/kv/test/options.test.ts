@@ -45,6 +45,37 @@ describe('options', () => {
     await expect(serveKv(serve as ServeKvOptions)).rejects.toMatchObject(refused('port'))
   })
 
+  test('operations know no others, and none that is not a list or an object', async () => {
+    const kv = cluster.kv('a') as unknown as Record<string, (...args: unknown[]) => unknown>
+    const first = (name: string, ...args: unknown[]): unknown => {
+      const made = (kv[name] as (...given: unknown[]) => unknown).apply(kv, args)
+      return made instanceof Promise ? made : (made as AsyncGenerator).next()
+    }
+    await kv['put']?.('k', 'v', { ttlMs: 60_000, timeoutMs: 5_000, signal: undefined })
+    for (const [option, call] of [
+      ['ttl', first('put', 'k', 'w', { ttl: 1 })],
+      ['level', first('get', 'k', { level: 'local' })],
+      ['consistency', first('delete', 'k', { consistency: 'local' })],
+      ['Atomic', first('batch', [], { Atomic: true })],
+      ['orElse', first('transact', { orElse: [] })],
+      ['prefx', first('scan', { prefx: 'u' })],
+      ['from', first('watch', { from: 'token' })],
+    ] as const)
+      await expect(call).rejects.toMatchObject(refused(option))
+    const slow = first('get', 'k', { timeoutMs: 'soon' })
+    await expect(slow).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+    for (const call of [
+      first('scan', 'user:'),
+      first('get', 'k', null),
+      first('getMany', 'k'),
+      first('batch', { type: 'delete', key: 'k' }),
+      first('transact', 'k'),
+      first('compareAndSet', 'k', 'v', 'w'),
+    ])
+      await expect(call).rejects.toThrow(TypeError)
+    expect((await cluster.kv('a').get('k'))?.text()).toBe('v')
+  })
+
   test('an option that is there and undefined is no unknown option', async () => {
     const dialer = cluster.network.dialer()
     const client = await connect({ addresses: ['client:a'], dialer, callsMax: undefined })

@@ -27,9 +27,22 @@ import { kvLimits } from '../limits.ts'
 import type { Comparison, Op, TransactionBody } from '../machine/command.ts'
 import type { OpResult } from '../machine/result.ts'
 import type { DoneResult, Router } from '../routing/router.ts'
+import {
+  BATCH,
+  CALL,
+  checkCallOptions,
+  checkList,
+  checkObject,
+  PUT,
+  READ,
+  SCAN,
+  WATCH,
+} from './call-options.ts'
 import { codecValues, entryOf } from './entry.ts'
 import type { ValueFormat } from './entry.ts'
 import type { RangeQuery } from '../machine/query.ts'
+import { checkOptionNames } from '../options.ts'
+import type { OptionNames } from '../options.ts'
 import { Moved } from '../routing/routed-call.ts'
 import { byShard, following, shardOf, unlessMoved } from './following.ts'
 import { rangedScan } from './ranged-scan.ts'
@@ -47,6 +60,8 @@ export interface OperationsContext {
   readonly commandBytesMax: number
 }
 
+const TRANSACTION: OptionNames<Transaction> = { if: true, do: true, else: true }
+
 /** The operations of a store. */
 export class Operations<In, Out> implements KvOperations<In, Out> {
   readonly #context: OperationsContext
@@ -58,12 +73,14 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async put(key: Key, value: In, options: PutOptions = {}): Promise<WriteResult> {
+    checkCallOptions('put', options, PUT)
     const op = this.#op({ type: 'put', key, value, ttlMs: options.ttlMs })
     const { revision } = await this.#write(op.key, plain([op]), options, 'put')
     return { version: revision }
   }
 
   async get(key: Key, options: ReadOptions = {}): Promise<KvEntry<Out> | undefined> {
+    checkCallOptions('get', options, READ)
     const bytes = keyBytes(key)
     const { router } = this.#context
     const query = { type: 'get', keys: [bytes] } as const
@@ -77,6 +94,8 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     keys: readonly Key[],
     options: ReadOptions = {},
   ): Promise<readonly (KvEntry<Out> | undefined)[]> {
+    checkList('what getMany asks for', keys)
+    checkCallOptions('getMany', options, READ)
     const bytes = keys.map(keyBytes)
     const found: (KvEntry<Out> | undefined)[] = Array.from({ length: keys.length })
     const { router } = this.#context
@@ -120,6 +139,7 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async delete(key: Key, options: CallOptions = {}): Promise<boolean> {
+    checkCallOptions('delete', options, CALL)
     const op = this.#op({ type: 'delete', key })
     const result = await this.#write(op.key, plain([op]), options, 'delete')
     return resultOf(result, 'delete').existed
@@ -131,6 +151,8 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     value: In | undefined,
     options: PutOptions = {},
   ): Promise<CompareAndSetResult<Out>> {
+    checkObject('what compareAndSet expects', expected)
+    checkCallOptions('compareAndSet', options, PUT)
     const op =
       value === undefined
         ? this.#op({ type: 'delete', key })
@@ -148,6 +170,8 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     ops: readonly BatchOp<In>[],
     options: BatchOptions = {},
   ): Promise<readonly WriteResult[]> {
+    checkList('a batch', ops)
+    checkCallOptions('batch', options, BATCH)
     const steps = ops.map((op) => this.#op(op))
     const results: (WriteResult | QuorateError)[] = Array.from({ length: ops.length })
     const { router } = this.#context
@@ -203,6 +227,9 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
     transaction: Transaction<In>,
     options: CallOptions = {},
   ): Promise<TransactionResult<Out>> {
+    checkObject('a transaction', transaction)
+    checkOptionNames('a transaction', transaction, TRANSACTION)
+    checkCallOptions('transact', options, CALL)
     const body: TransactionBody = {
       comparisons: (transaction.if ?? []).map((condition) => this.#comparison(condition)),
       success: (transaction.do ?? []).map((op) => this.#op(op)),
@@ -226,12 +253,14 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async increment(key: Key, by = 1, options: CallOptions = {}): Promise<number> {
+    checkCallOptions('increment', options, CALL)
     const op = this.#op({ type: 'increment', key, by })
     const result = await this.#write(op.key, plain([op]), options, 'increment')
     return resultOf(result, 'increment').value
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<KvEntry<Out>> {
+    checkCallOptions('scan', options, SCAN)
     const { router } = this.#context
     const range = rangeOf(options)
     const keysOnly = options.keysOnly ?? false
@@ -247,6 +276,7 @@ export class Operations<In, Out> implements KvOperations<In, Out> {
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<KvEvent<Out>> {
+    checkCallOptions('watch', options, WATCH)
     yield* watchShards(this.#context.router, options, this.#format)
   }
 
