@@ -6,7 +6,7 @@ import { advanceCommit } from './commit.ts'
 import { resetElectionDeadline, upToDate } from './election.ts'
 import type { AppendReply, AppendRequest, CommitNotice } from './messages.ts'
 import type { RaftState } from './state.ts'
-import { isBlank } from './vouching.ts'
+import { blankMemory, committableHere } from './vouching.ts'
 
 /** Takes entries of this term's leader. */
 export function handleAppend(r: RaftState, from: NodeId, m: AppendRequest): void {
@@ -57,6 +57,7 @@ function take(
     if (at <= r.log.lastIndex) cutBack(r, at)
     appendTaken(r, fresh === 0 ? entries : entries.slice(fresh))
   }
+  if (last > r.verified) r.verified = last
   // Entries past this message may contradict the leader's: only up to its last one is verified.
   advanceCommit(r, Math.min(m.commit, last))
   acknowledge(r, from, m.id, last)
@@ -128,7 +129,8 @@ function appendReply(
   hint: LogIndex,
   hintTerm: Epoch,
 ): AppendReply {
-  return { type: 'appendReply', term: r.term, id, ok, index, hint, hintTerm, blank: isBlank(r) }
+  const blank = blankMemory(r)
+  return { type: 'appendReply', term: r.term, id, ok, index, hint, hintTerm, blank }
 }
 
 /** Refuses entries that do not join the log, and says from where they may: one probe for each term, not for each entry. */
@@ -141,7 +143,7 @@ function refuse(r: RaftState, to: NodeId, m: AppendRequest): void {
 
 /** Takes the news that entries are committed; the leader knows this log to hold them. */
 export function handleCommit(r: RaftState, m: CommitNotice): void {
-  advanceCommit(r, Math.min(m.commit, r.log.lastIndex))
+  advanceCommit(r, Math.min(m.commit, committableHere(r)))
 }
 
 /** Whether a leader can have made this; anything may come from outside. */

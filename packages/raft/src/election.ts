@@ -70,6 +70,7 @@ export function becomeFollower(r: RaftState, term: Epoch, leader: NodeId | undef
   if (term > r.term) {
     r.term = term
     r.vote = undefined
+    r.verified = 0
     r.out.hardStateChanged = true
   }
   const wasLeader = r.role === 'leader'
@@ -316,6 +317,7 @@ export function handleVoteReply(r: RaftState, from: NodeId, m: VoteReply): void 
     r.mark('raft/election/late-vote')
     return
   }
+  if (!isVoter(r.membership, m.voter)) return
   if (from !== m.voter && m.granted) r.via = from
   if (!r.votes.has(m.voter)) r.votes.set(m.voter, m.granted)
   tally(r)

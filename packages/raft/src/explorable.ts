@@ -102,6 +102,10 @@ function writeFingerprint(writer: ByteWriter, r: RaftState): void {
   )
   writer.text(r.transfer === undefined ? '' : `${r.transfer.to} ${String(r.transfer.told)}`)
   writer.text(`${String(r.relaying)} ${r.via ?? ''}`)
+  if (r.blank || r.durableSeq < r.vouchSeq) {
+    writer.varint(r.memory)
+    writer.varint(r.verified)
+  }
   for (const run of r.log.runs()) {
     writer.varint(run.from)
     writer.varint(run.epoch)
@@ -140,6 +144,7 @@ function writeProgress(writer: ByteWriter, r: RaftState, p: Progress): void {
     p.offered,
     p.vouchIndex,
     p.vouchRound,
+    p.memory,
     p.state.length,
   ]) {
     writer.varint(value)

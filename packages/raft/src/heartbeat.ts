@@ -12,7 +12,7 @@ import { noteMoved, sendAppend, sendProbe } from './replication.ts'
 import { reofferSnapshot } from './snapshot.ts'
 import type { RaftState } from './state.ts'
 import { handOver, passOn } from './transfer.ts'
-import { fence, isBlank, mayVouch, noteBlank, vouchedFor } from './vouching.ts'
+import { blankMemory, committableHere, fence, noteBlank, vouched, vouchedFor } from './vouching.ts'
 
 // Answers are matched to the times at which they were asked for; older ones prove too little.
 const STAMPS_MAX = 64
@@ -64,7 +64,7 @@ export function sendHeartbeat(
     leaderCommit: r.commitIndex,
     echo: leased ? p.stamp : 0,
     hibernate,
-    vouch: mayVouch(r, p),
+    vouch: vouched(r, p),
   }
   r.out.send(p.id, message)
 }
@@ -98,8 +98,9 @@ function hearsQuorum(r: RaftState): boolean {
 
 /** Takes a leader's heartbeat, of this term. */
 export function handleHeartbeat(r: RaftState, from: NodeId, m: Heartbeat): void {
-  if (m.vouch && r.blank) vouchedFor(r, from)
-  advanceCommit(r, Math.min(m.commit, r.log.lastIndex))
+  // It may be meant for what this replica was before it lost its memory once more.
+  if (r.blank && m.vouch === r.memory) vouchedFor(r, from)
+  advanceCommit(r, Math.min(m.commit, committableHere(r)))
   noteFreshness(r, m)
   if (m.hibernate && r.commitIndex === r.log.lastIndex && m.leaderCommit === r.commitIndex) {
     r.hibernating = true
@@ -130,7 +131,7 @@ export function heartbeatReply(r: RaftState, round: number): HeartbeatReply {
     round,
     stamp: r.stamp,
     priority: r.options.priority,
-    blank: isBlank(r),
+    blank: blankMemory(r),
     hibernating: r.hibernating,
     starved,
   }
@@ -153,6 +154,8 @@ export function handleHeartbeatReply(r: RaftState, p: Progress, m: HeartbeatRepl
   p.hibernating = m.hibernating
   if (m.round >= p.round) p.stamp = m.stamp
   noteBlank(r, p, m.blank, m.round)
+  // What was committed may have ended its membership, or this leadership.
+  if (r.progress.get(p.id) !== p) return
   if (m.round > p.round && m.round <= r.round) {
     p.round = m.round
     confirmRounds(r)

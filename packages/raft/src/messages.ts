@@ -73,7 +73,7 @@ export interface AppendReply {
   /** The term of the follower's entry at `hint`. */
   readonly hintTerm: Epoch
   /** As in {@link HeartbeatReply}. */
-  readonly blank: boolean
+  readonly blank: number
 }
 
 /** Keeps followers from campaigning, confirms leadership for reads and leases, carries small news. */
@@ -92,8 +92,11 @@ export interface Heartbeat {
   readonly echo: number
   /** The group is idle: stop waiting for heartbeats until addressed. */
   readonly hibernate: boolean
-  /** The follower's log has been brought up to a leader proven current: it may vote again. */
-  readonly vouch: boolean
+  /**
+   * Which memory of the follower is vouched for, as {@link HeartbeatReply.blank} named it: its log has
+   * been brought up to a leader proven current, so it may vote again. 0 where none is.
+   */
+  readonly vouch: number
 }
 
 /** Answers a {@link Heartbeat}. */
@@ -108,8 +111,11 @@ export interface HeartbeatReply {
   readonly stamp: number
   /** How much it is wished as a leader. */
   readonly priority: number
-  /** Whether it lost or never had its state and must not be counted until vouched for. */
-  readonly blank: boolean
+  /**
+   * Where it lost or never had its state and must not be counted until vouched for: names its memory,
+   * drawn anew at each start. Otherwise 0.
+   */
+  readonly blank: number
   /** Whether it has stopped waiting for heartbeats. */
   readonly hibernating: boolean
   /** Members that asked it for a vote of late: it hears them, and they do not hear the leader. */

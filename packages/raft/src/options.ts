@@ -31,7 +31,8 @@ export interface RaftOptions {
   readonly priority?: number | undefined
   /**
    * Stop heartbeats after so many milliseconds without work; 0 never. The driver must then report
-   * `peerUnreachable`, which is what wakes a group whose leader has died. Group. Default 0.
+   * `peerUnreachable`: that, or a call at any follower, wakes a group whose leader has died. Group.
+   * Default 10,000.
    */
   readonly hibernateAfterMs?: number | undefined
   /**
@@ -88,7 +89,7 @@ const DEFAULTS: ResolvedOptions = {
   checkQuorum: true,
   clockDriftMax: 0.1,
   priority: 1,
-  hibernateAfterMs: 0,
+  hibernateAfterMs: 10_000,
   promoteLagEntries: 1_024,
   commitSlack: 0,
   zones: {},

@@ -51,6 +51,8 @@ export class Progress {
   vouchIndex: LogIndex = 0
   /** Whether it lacks its past; counts for nothing then. */
   blank = false
+  /** Where it lacks its past: the name that it gave its memory. */
+  memory = 0
   /** Whether it has stopped waiting for heartbeats. */
   hibernating = false
   /** Members that it hears and that told it that they lack a leader. */

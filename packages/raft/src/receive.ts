@@ -14,12 +14,14 @@ import { handleOffer } from './snapshot.ts'
 import type { RaftState } from './state.ts'
 import { handleTimeoutNow } from './transfer.ts'
 
-// No group gets here by itself; a term beyond would leave no room to campaign in.
+// No group gets here by itself. Beyond, terms are taken in small steps only: a message that names the
+// last one there is would otherwise leave none to campaign in, for good.
 const TERM_MAX = 2 ** 53 - 2 ** 32
+const TERM_STEP_MAX = 2 ** 20
 
 /** Takes a message. */
 export function receive(r: RaftState, from: NodeId, m: RaftMessage): void {
-  if (from === r.id || m.term > TERM_MAX) return
+  if (from === r.id || (m.term > TERM_MAX && m.term > r.term + TERM_STEP_MAX)) return
   if (m.type === 'vote') {
     if (r.hibernating) stirred(r)
     if (m.term < r.term) rejectVote(r, from, m)

@@ -117,6 +117,10 @@ export class RaftState {
   readonly initial: Membership | undefined
   /** Whether it lacks its past. */
   blank: boolean
+  /** Names what this start of the replica remembers, so that no other is vouched for by mistake; never 0. */
+  readonly memory: number
+  /** Where it lacks its past: its log is equal to that of the leader of its term up to here. */
+  verified: LogIndex = 0
   /** The batch that makes it durable that it was vouched for. */
   vouchSeq = 0
   /** The last entry it once acknowledged and may have lost; see {@link HardState.floorIndex}. */
@@ -250,6 +254,7 @@ export class RaftState {
     this.vote = hard.vote
     this.initial = hard.initial
     this.blank = hard.blank
+    this.memory = Math.max(1, init.random.fork('memory').uint32())
     this.floorIndex = hard.floorIndex
     this.floorTerm = hard.floorTerm
     this.savedCommit = hard.commit

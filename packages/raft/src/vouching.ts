@@ -1,7 +1,8 @@
 // A replica that starts with nothing where a group already exists may once have acknowledged what it
 // now lacks, and voted for whom it does not know. Until a leader vouches for it, it neither votes nor
 // counts.
-import type { NodeId } from '@quorate/core'
+import type { LogIndex, NodeId } from '@quorate/core'
+import { maybeCommit } from './commit.ts'
 import { resetElectionDeadline } from './election.ts'
 import { restateMembers } from './membership.ts'
 import type { Progress } from './progress.ts'
@@ -18,16 +19,19 @@ import type { RaftState } from './state.ts'
  * quorum has a member that holds it and refuses. A round of heartbeats would not do: those who answer
  * one promise nothing about candidates of later terms.
  *
+ * @param memory - the name that it gives its memory, or 0 where it lacks nothing. Another one than
+ * before means that it has lost it once more, and what it acknowledged in between with it
  * @param round - the round of heartbeats that it answers; 0 where it answers something else. An
  * answer to an earlier round may be from before it lost its memory
  */
-export function noteBlank(r: RaftState, p: Progress, blank: boolean, round: number): void {
-  if (blank === p.blank) return
-  if (!blank) {
-    if (round >= p.vouchRound) p.blank = false
+export function noteBlank(r: RaftState, p: Progress, memory: number, round: number): void {
+  if (memory === p.memory) return
+  if (memory === 0) {
+    if (round >= p.vouchRound) countAgain(r, p)
     return
   }
   p.blank = true
+  p.memory = memory
   r.mark('raft/blank/counted-for-nothing')
   p.vouchRound = r.round + 1
   p.vouchIndex = r.log.lastIndex + 1
@@ -37,6 +41,13 @@ export function noteBlank(r: RaftState, p: Progress, blank: boolean, round: numb
   r.mark('raft/blank/forgotten')
   p.match = 0
   p.becomeProbe(r.log.lastIndex + 1)
+}
+
+/** What a peer acknowledged while it counted for nothing may be all that a commit still lacked. */
+function countAgain(r: RaftState, p: Progress): void {
+  p.blank = false
+  p.memory = 0
+  maybeCommit(r)
 }
 
 /** Appends the entry that peers without their past wait for, where no other does for it. */
@@ -53,8 +64,21 @@ export function fence(r: RaftState): void {
 }
 
 /** Whether this leader can vouch for a peer. */
-export function mayVouch(r: RaftState, p: Progress): boolean {
+function mayVouch(r: RaftState, p: Progress): boolean {
   return p.blank && Math.min(p.match, r.commitIndex) >= p.vouchIndex
+}
+
+/** Which memory of a peer this leader vouches for; 0 where none. */
+export function vouched(r: RaftState, p: Progress): number {
+  return mayVouch(r, p) ? p.memory : 0
+}
+
+/**
+ * How far a leader's word on what is committed may be taken. It goes by what this replica once
+ * acknowledged; one that lacks its past may since have been fed something else by an earlier leader.
+ */
+export function committableHere(r: RaftState): LogIndex {
+  return r.blank ? r.verified : r.log.lastIndex
 }
 
 /** The leader vouches for this replica: it votes from now on, once that is durable. */
@@ -69,9 +93,10 @@ export function vouchedFor(r: RaftState, leader: NodeId): void {
 }
 
 /**
- * Whether this replica lacks its past, as far as others may know. Counted before it is durable that
- * it was vouched for, it could forget it, and a group that needs its vote could not go on.
+ * The name of its memory where this replica lacks its past as far as others may know, otherwise 0.
+ * Counted before it is durable that it was vouched for, it could forget it, and a group that needs its
+ * vote could not go on.
  */
-export function isBlank(r: RaftState): boolean {
-  return r.blank || r.durableSeq < r.vouchSeq
+export function blankMemory(r: RaftState): number {
+  return r.blank || r.durableSeq < r.vouchSeq ? r.memory : 0
 }

@@ -102,7 +102,7 @@ test('a follower 10 GB behind is filled from the log on disk in bounded memory',
     } else if (reply !== undefined) {
       inflight -= sizes.shift() as number
       const { id, index, ok } = reply
-      const rest = { hint: c.last, hintTerm: c.last === 0 ? 0 : 1, blank: false }
+      const rest = { hint: c.last, hintTerm: c.last === 0 ? 0 : 1, blank: 0 }
       run({
         type: 'receive',
         from: 'c',

@@ -86,7 +86,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     index: number,
     hint: number,
     hintTerm: term,
-    blank: fc.boolean(),
+    blank: number,
   }),
   fc.record({
     type: fc.constant('heartbeat' as const),
@@ -96,7 +96,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     leaderCommit: number,
     echo: number,
     hibernate: fc.boolean(),
-    vouch: fc.boolean(),
+    vouch: number,
   }),
   fc.record({
     type: fc.constant('heartbeatReply' as const),
@@ -104,7 +104,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     round: number,
     stamp: number,
     priority: number,
-    blank: fc.boolean(),
+    blank: number,
     hibernating: fc.boolean(),
     starved: fc.array(id),
   }),

@@ -36,7 +36,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
     bench.from('b', append(3, [0, 0], entriesOf(1, 3), 99))
     expect(bench.core.status()).toMatchObject({ lastIndex: 1, commitIndex: 1 })
     bench.from('b', { type: 'commit', term: 3, commit: 99 })
-    const beat = { round: 1, leaderCommit: 99, echo: 7, hibernate: false, vouch: true } as const
+    const beat = { round: 1, leaderCommit: 99, echo: 7, hibernate: false, vouch: 7 } as const
     bench.from('b', { type: 'heartbeat', term: 3, commit: 99, ...beat })
     expect(bench.core.status()).toMatchObject({ lastIndex: 1, commitIndex: 1 })
   },
@@ -115,7 +115,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       ok: true,
       hint: 0,
       hintTerm: 0,
-      blank: false,
+      blank: 0,
     } as const
     bench.from('b', { ...reply, id: 1, index: 2 })
     bench.from('b', { ...reply, id: 99, index: 1 })
@@ -134,7 +134,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       ok: true,
       hint: 0,
       hintTerm: 0,
-      blank: false,
+      blank: 0,
     } as const
     bench.from('b', { ...reply, id: 1, index: 1 })
     bench.step({ type: 'applied', index: 1 })
@@ -153,7 +153,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       round: 0,
       stamp: 0,
       priority: 1,
-      blank: false,
+      blank: 0,
       hibernating: false,
       starved: [],
     })
@@ -171,7 +171,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
   }) {
     const bench = new Bench(tracer)
     bench.lead()
-    const reply = { type: 'appendReply', term: 1, hintTerm: 0, blank: false } as const
+    const reply = { type: 'appendReply', term: 1, hintTerm: 0, blank: 0 } as const
     const matchOf = (id: NodeId): number | undefined =>
       bench.core.status().peers.find((peer) => peer.id === id)?.matchIndex
     bench.from('b', { ...reply, ok: true, id: 1, index: 1, hint: 0 })
@@ -194,7 +194,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
   }) {
     const bench = new Bench(tracer)
     bench.lead()
-    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: 0 } as const
     const matches = (): number[] => bench.core.status().peers.map((peer) => peer.matchIndex)
     bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
     bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x')] })
@@ -216,7 +216,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       index: 1,
       hint: 0,
       hintTerm: 0,
-      blank: false,
+      blank: 0,
     })
     bench.now = bench.core.wakeAt
     bench.step({ type: 'tick' })
@@ -228,7 +228,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       round: 1,
       stamp: 1,
       priority: 1,
-      blank: false,
+      blank: 0,
       hibernating: false,
       starved: [],
     })
@@ -243,7 +243,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
     bench.lead()
     const change = (id: number, voters: string[]): Effects<RaftMessage> =>
       bench.step({ type: 'changeMembership', id, target: { voters }, expectedVersion: undefined })
-    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: 0 } as const
     // Before the first entry of the term is committed, none at all.
     expect(change(1, ['a', 'b']).rejected[0]?.code).toBe('PROPOSAL_DROPPED')
     bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
@@ -259,9 +259,9 @@ export const edges: Readonly<Record<string, Scenario>> = {
     const bench = new Bench(tracer)
     bench.lead()
     const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0 } as const
-    bench.from('c', { ...reply, term: 1, id: 2, index: 1, blank: true })
+    bench.from('c', { ...reply, term: 1, id: 2, index: 1, blank: 7 })
     expect(bench.core.status().commitIndex).toBe(0)
-    bench.from('b', { ...reply, term: 1, id: 1, index: 1, blank: false })
+    bench.from('b', { ...reply, term: 1, id: 1, index: 1, blank: 0 })
     expect(bench.core.status().commitIndex).toBe(1)
     bench.step({ type: 'read', id: 1, mode: 'quorum' })
     const beat = {
@@ -273,36 +273,36 @@ export const edges: Readonly<Record<string, Scenario>> = {
       hibernating: false,
       starved: [],
     } as const
-    expect(bench.from('c', { ...beat, blank: true }).reads).toEqual([])
-    expect(bench.from('b', { ...beat, blank: false }).reads).toEqual([{ id: 1, index: 1 }])
+    expect(bench.from('c', { ...beat, blank: 7 }).reads).toEqual([])
+    expect(bench.from('b', { ...beat, blank: 0 }).reads).toEqual([{ id: 1, index: 1 }])
     // A confirmed round is not enough: whoever it may have voted for could still be elected.
     const vouched = (): readonly NodeId[] => {
       bench.now = bench.core.wakeAt
       const { send } = bench.step({ type: 'tick' })
       return send
-        .filter(({ message }) => message.type === 'heartbeat' && message.vouch)
+        .filter(({ message }) => message.type === 'heartbeat' && message.vouch === 7)
         .map(({ to }) => to)
     }
     expect(vouched()).toEqual([])
     // An entry has been appended for it. It must be committed without it, and be in its log.
     expect(bench.core.status()).toMatchObject({ lastIndex: 2, commitIndex: 1 })
-    bench.from('c', { ...reply, term: 1, id: 4, index: 2, blank: true })
+    bench.from('c', { ...reply, term: 1, id: 4, index: 2, blank: 7 })
     bench.persisted()
     expect(bench.core.status().commitIndex).toBe(1)
     expect(vouched()).toEqual([])
-    bench.from('b', { ...reply, term: 1, id: 3, index: 2, blank: false })
+    bench.from('b', { ...reply, term: 1, id: 3, index: 2, blank: 0 })
     expect(bench.core.status().commitIndex).toBe(2)
     expect(vouched()).toEqual(['c'])
     // An answer to an earlier round says nothing of now.
-    bench.from('c', { ...beat, stamp: 2, blank: false })
+    bench.from('c', { ...beat, stamp: 2, blank: 0 })
     bench.step({ type: 'read', id: 2, mode: 'quorum' })
-    expect(bench.from('c', { ...beat, round: 0, blank: false }).reads).toEqual([])
+    expect(bench.from('c', { ...beat, round: 0, blank: 0 }).reads).toEqual([])
   },
 
   'joint consensus is left only once it is committed itself'({ tracer }) {
     const bench = new Bench(tracer)
     bench.lead()
-    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: 0 } as const
     bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
     bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x')] })
     bench.step({
@@ -332,7 +332,7 @@ export const edges: Readonly<Record<string, Scenario>> = {
       ok: true,
       hint: 0,
       hintTerm: 0,
-      blank: false,
+      blank: 0,
     } as const
     bench.from('b', { ...reply, id: 1, index: 1 })
     bench.step({ type: 'applied', index: 1 })

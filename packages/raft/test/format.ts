@@ -25,17 +25,17 @@ function formatMessage(m: RaftMessage): string {
     }
     case 'appendReply':
       return m.ok
-        ? `${head} #${m.id} ok ${m.index}${bits({ blank: m.blank })}`
-        : `${head} #${m.id} refused ${m.index} hint=${m.hint}/${m.hintTerm}${bits({ blank: m.blank })}`
+        ? `${head} #${m.id} ok ${m.index}${bits({ blank: m.blank !== 0 })}`
+        : `${head} #${m.id} refused ${m.index} hint=${m.hint}/${m.hintTerm}${bits({ blank: m.blank !== 0 })}`
     case 'heartbeat': {
       const { hibernate, vouch } = m
       const echo = m.echo !== 0
-      return `${head} round=${m.round} commit=${m.commit}/${m.leaderCommit}${bits({ echo, hibernate, vouch })}`
+      return `${head} round=${m.round} commit=${m.commit}/${m.leaderCommit}${bits({ echo, hibernate, vouch: vouch !== 0 })}`
     }
     case 'heartbeatReply': {
       const { blank, hibernating } = m
       const starved = m.starved.length === 0 ? '' : ` starved=${m.starved.join(',')}`
-      return `${head} round=${m.round}${bits({ blank, hibernating })}${starved}`
+      return `${head} round=${m.round}${bits({ blank: blank !== 0, hibernating })}${starved}`
     }
     case 'commit':
       return `${head} ${m.commit}`

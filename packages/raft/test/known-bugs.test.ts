@@ -13,7 +13,8 @@ import { expect, test } from 'vitest'
 import { hardStateCodec, noHardState } from '../src/hard-state.ts'
 import type { RaftMessage } from '../src/index.ts'
 import { raft } from '../src/index.ts'
-import { append, Bench, entriesOf, snapshotAt } from './edge-bench.ts'
+import type { RaftState } from '../src/state.ts'
+import { append, Bench, entriesOf, snapshotAt, voted } from './edge-bench.ts'
 
 test('a refused poll brings the later term along', () => {
   const bench = new Bench(noTracer)
@@ -38,11 +39,11 @@ test('a leader of an earlier term is told that there is a later one', () => {
 test('a promise that the disk does not remember yet does not leave', () => {
   const bench = new Bench(noTracer)
   const beat = { round: 1, commit: 0, leaderCommit: 0, echo: 0, hibernate: false } as const
-  const first = bench.from('b', { type: 'heartbeat', term: 1, ...beat, vouch: false })
+  const first = bench.from('b', { type: 'heartbeat', term: 1, ...beat, vouch: 0 })
   expect(first.send).toEqual([])
   expect(first.sendAfterPersist).toMatchObject([{ message: { type: 'heartbeatReply' } }])
   bench.persisted()
-  const next = bench.from('b', { type: 'heartbeat', term: 1, ...beat, round: 2, vouch: false })
+  const next = bench.from('b', { type: 'heartbeat', term: 1, ...beat, round: 2, vouch: 0 })
   expect(next.send).toMatchObject([{ message: { type: 'heartbeatReply', round: 2 } }])
 })
 
@@ -106,15 +107,15 @@ test('entries under way for one peer are not taken for those of another', () => 
   const bench = new Bench(noTracer, {}, { logWindowBytesMax: 100 })
   bench.lead()
   const reply = { type: 'appendReply', term: 1, ok: true, hint: 0, hintTerm: 0 } as const
-  bench.from('b', { ...reply, id: 1, index: 1, blank: false })
+  bench.from('b', { ...reply, id: 1, index: 1, blank: 0 })
   bench.step({ type: 'applied', index: 1 })
   for (let n = 0; n < 3; n++) {
     bench.step({ type: 'propose', id: n, commands: [encodeUtf8('x')] })
     bench.persisted()
-    bench.from('b', { ...reply, id: n + 3, index: n + 2, blank: false })
+    bench.from('b', { ...reply, id: n + 3, index: n + 2, blank: 0 })
     bench.step({ type: 'applied', index: n + 2 })
   }
-  const { readEntries } = bench.from('c', { ...reply, id: 2, index: 1, blank: false })
+  const { readEntries } = bench.from('c', { ...reply, id: 2, index: 1, blank: 0 })
   const id = readEntries[0]?.id as number
   const { send } = bench.step({ type: 'entriesRead', id, entries: entriesOf(2, 1, 1, 1) })
   expect(send.map(({ to }) => to)).toEqual(['c'])
@@ -125,7 +126,7 @@ test('an older term is older, however large terms are', () => {
   const term = 2 ** 32 + 5
   bench.from('b', append(term, [0, 0], entriesOf(1, term)))
   const beat = { round: 9, commit: 0, leaderCommit: 0, echo: 0, hibernate: false } as const
-  const { send } = bench.from('b', { type: 'heartbeat', term: 7, ...beat, vouch: false })
+  const { send } = bench.from('b', { type: 'heartbeat', term: 7, ...beat, vouch: 0 })
   expect(send).toMatchObject([{ message: { type: 'heartbeatReply', term, round: 0 } }])
 })
 
@@ -137,7 +138,7 @@ test('only who asks by itself is reported to lack a leader', () => {
   const last = { lastIndex: 1, lastTerm: 1 } as const
   const beat = { round: 1, commit: 0, leaderCommit: 0, echo: 0, hibernate: false } as const
   const starved = (): unknown =>
-    bench.from('b', { type: 'heartbeat', term: 1, ...beat, vouch: false }).send[0]?.message
+    bench.from('b', { type: 'heartbeat', term: 1, ...beat, vouch: 0 }).send[0]?.message
   bench.from('b', { ...poll, ...last, candidate: 'c' })
   bench.from('x', { ...poll, ...last, candidate: 'x' })
   expect(starved()).toMatchObject({ starved: [] })
@@ -151,7 +152,7 @@ test('a refusal proves nothing to be equal', () => {
   const bench = new Bench(noTracer)
   bench.lead()
   bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x'), encodeUtf8('y')] })
-  bench.from('c', { ...acknowledged, ok: false, id: 2, index: 2, blank: false })
+  bench.from('c', { ...acknowledged, ok: false, id: 2, index: 2, blank: 0 })
   expect(bench.core.status().peers).toMatchObject([{ id: 'b' }, { id: 'c', matchIndex: 0 }])
 })
 
@@ -159,8 +160,8 @@ test('a log that was lost is believed only as far as it is equal', () => {
   const bench = new Bench(noTracer)
   bench.lead()
   bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x'), encodeUtf8('y')] })
-  bench.from('c', { ...acknowledged, id: 2, index: 3, blank: false })
-  const refused = { ...acknowledged, ok: false, id: 3, index: 3, blank: false } as const
+  bench.from('c', { ...acknowledged, id: 2, index: 3, blank: 0 })
+  const refused = { ...acknowledged, ok: false, id: 3, index: 3, blank: 0 } as const
   bench.step({ type: 'propose', id: 2, commands: [encodeUtf8('z')] })
   bench.from('c', { ...refused, hint: 2, hintTerm: 0 })
   expect(bench.core.status().peers).toMatchObject([{ id: 'b' }, { id: 'c', matchIndex: 0 }])
@@ -169,7 +170,7 @@ test('a log that was lost is believed only as far as it is equal', () => {
 test('alone in one half of a joint membership, a leader does not read alone', () => {
   const bench = new Bench(noTracer)
   bench.lead()
-  bench.from('b', { ...acknowledged, id: 1, index: 1, blank: false })
+  bench.from('b', { ...acknowledged, id: 1, index: 1, blank: 0 })
   const change = { type: 'changeMembership', id: 1, target: { voters: ['a'] } } as const
   bench.step({ ...change, expectedVersion: undefined })
   expect(bench.core.status().membership).toMatchObject({ voters: ['a'], outgoing: ['a', 'b', 'c'] })
@@ -228,7 +229,7 @@ test('the answer to a read commits nothing', () => {
 test('a change against another version of the membership is refused', () => {
   const bench = new Bench(noTracer)
   bench.lead()
-  bench.from('b', { ...acknowledged, id: 1, index: 1, blank: false })
+  bench.from('b', { ...acknowledged, id: 1, index: 1, blank: 0 })
   const change = { type: 'changeMembership', target: { voters: ['a', 'b'] } } as const
   const refused = bench.step({ ...change, id: 1, expectedVersion: 2 })
   expect(refused.rejected).toMatchObject([{ id: 1, code: 'CONFLICT' }])
@@ -239,9 +240,9 @@ test('a refusal that cannot be true sends nothing again that matches', () => {
   const bench = new Bench(noTracer)
   bench.lead()
   bench.step({ type: 'propose', id: 1, commands: [encodeUtf8('x'), encodeUtf8('y')] })
-  bench.from('c', { ...acknowledged, id: 2, index: 3, blank: false })
+  bench.from('c', { ...acknowledged, id: 2, index: 3, blank: 0 })
   bench.step({ type: 'propose', id: 2, commands: [encodeUtf8('z')] })
-  bench.from('c', { ...acknowledged, ok: false, id: 3, index: 3, hint: 3, blank: false })
+  bench.from('c', { ...acknowledged, ok: false, id: 3, index: 3, hint: 3, blank: 0 })
   const [, c] = bench.core.status().peers
   expect(c).toMatchObject({ matchIndex: 3 })
   expect(c?.nextIndex).toBeGreaterThan(3)
@@ -250,9 +251,42 @@ test('a refusal that cannot be true sends nothing again that matches', () => {
 test('a follower that does not know all that is committed does not sleep', () => {
   const bench = new Bench(noTracer, { hibernateAfterMs: 500 })
   bench.from('b', append(1, [0, 0], entriesOf(1, 1, 1), 1))
-  const beat = { round: 1, echo: 0, hibernate: true, vouch: false } as const
+  const beat = { round: 1, echo: 0, hibernate: true, vouch: 0 } as const
   bench.from('b', { type: 'heartbeat', term: 1, ...beat, commit: 1, leaderCommit: 2 })
   expect(Number.isFinite(bench.core.wakeAt)).toBe(true)
   bench.from('b', { type: 'heartbeat', term: 1, ...beat, commit: 2, leaderCommit: 2 })
   expect(bench.core.wakeAt).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('who is no voter is not counted, nor kept', () => {
+  const bench = new Bench(noTracer, { preVote: false })
+  bench.now = bench.core.wakeAt
+  bench.step({ type: 'tick' })
+  const { votes } = (bench.core as unknown as { readonly r: RaftState }).r
+  for (let n = 0; n < 1_000; n++) bench.from('b', { ...voted('b', true), voter: `x${n}` })
+  expect(votes.size).toBe(0)
+  bench.persisted()
+  expect(bench.core.status().role).toBe('candidate')
+})
+
+test('a message of the last term there is leaves room to campaign in', () => {
+  const bench = new Bench(noTracer)
+  const beat = {
+    round: 1,
+    commit: 0,
+    leaderCommit: 0,
+    echo: 0,
+    hibernate: false,
+    vouch: 0,
+  } as const
+  const last = 2 ** 53 - 1
+  bench.from('b', { type: 'heartbeat', ...beat, term: last })
+  expect(bench.core.status().epoch).toBe(0)
+  // However far somebody has driven the terms, those after are taken.
+  const far = 2 ** 53 - 2 ** 32
+  bench.from('b', { type: 'heartbeat', ...beat, term: far })
+  bench.from('b', { type: 'heartbeat', ...beat, term: far + 1 })
+  expect(bench.core.status()).toMatchObject({ epoch: far + 1, leader: 'b' })
+  bench.from('b', { type: 'heartbeat', ...beat, term: last })
+  expect(bench.core.status().epoch).toBe(far + 1)
 })

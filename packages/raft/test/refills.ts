@@ -259,7 +259,7 @@ export const refills: Readonly<Record<string, Scenario>> = {
   }) {
     const bench = new Bench(tracer)
     bench.lead()
-    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: false } as const
+    const reply = { type: 'appendReply', ok: true, hint: 0, hintTerm: 0, blank: 0 } as const
     bench.from('b', { ...reply, term: 1, id: 1, index: 1 })
     const refill = { type: 'refill', term: 1 } as const
     // More than it knows to be committed: an answer would be a guess.

@@ -36,6 +36,20 @@ function settle(group: Group, held: (message: RaftMessage, from: NodeId) => bool
   }
 }
 
+/** c loses its disk and catches up; returns the heartbeat that vouches for it, which is still under way. */
+function vouchedSoon(group: Group): ReturnType<Group['matching']>[number] {
+  forget(group, 'c')
+  const vouches = (message: RaftMessage): boolean =>
+    message.type === 'heartbeat' && message.vouch !== 0
+  for (let beat = 0; beat < 10; beat++) {
+    group.wake('a')
+    settle(group, vouches)
+    const [found] = group.matching({ where: vouches })
+    if (found !== undefined) return found
+  }
+  throw new Error('c is not vouched for')
+}
+
 export const returning: Readonly<Record<string, Scenario>> = {
   'a founder that comes back with nothing is told who the members are, and can lead'(context) {
     const group = groupOf(context, abc)
@@ -178,7 +192,10 @@ export const returning: Readonly<Record<string, Scenario>> = {
     const blank = receive('c', { ...vote, term: 3 }, 0)
     expect(blank.sendAfterPersist[0]?.message).toMatchObject({ granted: false })
     const beat = { round: 1, commit: 1, leaderCommit: 1, echo: 0, hibernate: false } as const
-    receive('b', { type: 'heartbeat', term: 3, ...beat, vouch: true }, 0)
+    const [named] = receive('b', { type: 'heartbeat', term: 3, ...beat, vouch: 0 }, 0).send
+    const memory = named?.message.type === 'heartbeatReply' ? named.message.blank : 0
+    expect(memory).not.toBe(0)
+    receive('b', { type: 'heartbeat', term: 3, ...beat, round: 2, vouch: memory }, 0)
     core.step({ type: 'persisted', seq: 2 }, 0)
     // It loses its leader, polls in vain, and is asked for the term that it is still in.
     core.step({ type: 'tick' }, core.wakeAt)
@@ -187,6 +204,71 @@ export const returning: Readonly<Record<string, Scenario>> = {
     expect(asked.sendAfterPersist[0]?.message).toMatchObject({ granted: false })
     const next = receive('c', { ...vote, term: 4 }, core.wakeAt)
     expect(next.sendAfterPersist[0]?.message).toMatchObject({ granted: true })
+  },
+
+  'who has nothing and was fed by a leader of before does not take it for committed'(context) {
+    const group = groupOf(context, five, { preVote: false, checkQuorum: false })
+    elect(group, 'a')
+    // a does not hear that b leads, and goes on with entries that nobody else will ever have.
+    group.partition(['a'], ['b', 'c', 'd', 'e'])
+    group.propose('a', encodeUtf8('1'), encodeUtf8('2'), encodeUtf8('3'))
+    group.persist('a')
+    elect(group, 'b')
+    for (const text of ['x', 'y', 'z']) put(group, 'b', text)
+    // c loses its disk, with it the term of b, and comes back on the side of a.
+    group.partition(['a', 'c'], ['b', 'd', 'e'])
+    forget(group, 'c')
+    for (let beat = 0; beat < 2; beat++) {
+      group.wake('a')
+      group.stabilize()
+    }
+    expect(group.replica('c').running.status()).toMatchObject({ lastIndex: 5, epoch: 1 })
+    // To b, c is still who acknowledged x, y and z.
+    group.partition(['b', 'c', 'd', 'e'], ['a'])
+    live(group, 3_000)
+    expect(group.replica('c').appliedIndex).toBe(group.replica('b').appliedIndex)
+  },
+
+  'who loses its disk twice is not vouched for as who it was in between'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    const vouch = vouchedSoon(group)
+    // c has all of it, b lacks the last one, and what is said for c arrives when c has lost it again.
+    group.cut('a', 'b')
+    const call = group.propose('a', encodeUtf8('y'))
+    settle(group, (message) => message === vouch.message)
+    expect(group.calls.get(call).state).toBe('open')
+    forget(group, 'c')
+    group.deliver(vouch)
+    group.persist('c')
+    group.wake('a')
+    settle(group, (message, from) => from === 'a' && message.type === 'append')
+    expect(group.replica('a').running.status().commitIndex).toBe(3)
+    // Nor does it vote: b is not to be elected by who does not know what it held.
+    group.crash('a')
+    live(group, 10_000)
+    expect(group.leader()).toBe(undefined)
+    group.restart('a')
+    group.heal()
+    live(group, 5_000)
+    put(group, group.leader() as NodeId, 'z')
+    group.crash(group.leader() === 'b' ? 'a' : 'b')
+    live(group, 5_000)
+    put(group, group.leader() as NodeId, 'c counts again')
+  },
+
+  'what was acknowledged before it was vouched for commits as soon as that counts'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    const vouch = vouchedSoon(group)
+    group.partition(['a', 'c'], ['b'])
+    const call = group.propose('a', encodeUtf8('y'))
+    settle(group, (message) => message === vouch.message)
+    expect(group.calls.get(call).state).toBe('open')
+    live(group, 500)
+    expect(group.calls.get(call).state).toBe('done')
   },
 
   'a member that is removed, wiped and added again, over and over, serves each time'(context) {

@@ -77,7 +77,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     index: fc.nat(9),
     hint: fc.nat(9),
     hintTerm: small,
-    blank: flag,
+    blank: small,
   }),
   fc.record({
     type: fc.constant('heartbeat' as const),
@@ -87,7 +87,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     leaderCommit: fc.nat(9),
     echo: small,
     hibernate: flag,
-    vouch: flag,
+    vouch: small,
   }),
   fc.record({
     type: fc.constant('heartbeatReply' as const),
@@ -95,7 +95,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     round: small,
     stamp: small,
     priority: small,
-    blank: flag,
+    blank: small,
     hibernating: flag,
     starved: fc.constantFrom([], ['a'], ['c', 'x']),
   }),
