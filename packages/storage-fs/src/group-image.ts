@@ -114,16 +114,17 @@ export class GroupImage {
     return true
   }
 
-  /** An entry moved to `position`; ignored where the log has since changed there. */
-  place(index: LogIndex, epoch: Epoch, kind: number, size: number, position: number): void {
+  /** An entry moved to `position`; returns whether it did: not where the log has since changed there. */
+  place(index: LogIndex, epoch: Epoch, kind: number, size: number, position: number): boolean {
     const { table, epochs } = this
-    if (index < table.first || index > table.last) return
+    if (index < table.first || index > table.last) return false
     if (table.isMissing(index)) {
       epochs.put(index, epoch)
       this.entryBytes += size
       if (kind === MEMBERSHIP) this.#membership = [...this.#membership, index].sort((a, b) => a - b)
-    } else if (epochs.at(index) !== epoch) return
+    } else if (epochs.at(index) !== epoch) return false
     table.place(index, position, size, kind)
+    return true
   }
 
   /** Entries that exist and are lost; those after the last one are added. */

@@ -82,8 +82,9 @@ export function applyRecord(
       if (!sound) image.table.markFaulty(index)
       return
     case TYPE_COPY:
-      image.place(index, epoch, kind, payloadBytes, position)
-      if (!sound && image.table.position(index) === position) image.table.markFaulty(index)
+      // Where the state record before it is damaged too, nothing says yet that there is such an entry.
+      if (image.place(index, epoch, kind, payloadBytes, position) && !sound)
+        image.table.markFaulty(index)
       return
     case TYPE_HARD_STATE:
       return image.setHardState(payloadOf(bytes, record).slice(), position)

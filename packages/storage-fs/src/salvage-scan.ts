@@ -139,9 +139,7 @@ export class SalvageScan {
       if (!image.append(index, epoch, kind, payloadBytes, position)) return
       if (!sound) image.table.markFaulty(index)
     } else if (type === TYPE_COPY) {
-      image.place(index, epoch, kind, payloadBytes, position)
-      const isHere = index >= image.table.first && index <= image.table.last
-      if (!sound && isHere && image.table.position(index) === position)
+      if (image.place(index, epoch, kind, payloadBytes, position) && !sound)
         image.table.markFaulty(index)
     } else if (!sound) this.#loseRecord(record, position)
     else this.#applySmall(image, doubt, bytes, record, position)

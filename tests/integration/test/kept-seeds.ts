@@ -221,4 +221,16 @@ export const keptOnFiles: readonly KeptSeed[] = [
     found: 'a log that forgot the epoch before its first entry with the segment that told it',
   },
   { algorithm: 'raft', seed: 1984, found: 'the same under the other algorithm' },
+  {
+    algorithm: 'paxos',
+    seed: 19,
+    found:
+      'a bug instead of a refusal, where rot took the state of a group and the entries after it',
+    options: {
+      faults: ['rot', 'crash', 'partition', 'blackout', 'snapshot'],
+      everything: true,
+      spares: 0,
+      durationMs: 10_000,
+    },
+  },
 ]

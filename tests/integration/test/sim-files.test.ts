@@ -40,6 +40,15 @@ describe.each(names)('%s on files', (name) => {
     for (const kind of faults) expect(result.faults[kind]).toBeGreaterThan(0)
   })
 
+  it('survives data that rots on fewer hosts than any quorum', { timeout: 3_600_000 }, async () => {
+    const faults = ['rot', 'crash', 'partition', 'blackout', 'snapshot'] as const
+    const change = { storage, faults, everything: true, spares: 0, durationMs: 10_000 }
+    const result = await sweepOf(name, change, Number(process.env.SIM_SEEDS ?? 10))
+    expect(result.failures).toEqual([])
+    expect(result.faults['rot']).toBeGreaterThan(0)
+    expect(result.marks.get('sim/disk-replaced')).toBeGreaterThan(0)
+  })
+
   it('never lies where a disk is lost', { timeout: 600_000 }, async () => {
     const faults = ['wipe', 'crash', 'partition', 'failed-sync'] as const
     const change = { storage, faults, beyondModel: true, durationMs: 10_000 }

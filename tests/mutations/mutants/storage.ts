@@ -11,10 +11,19 @@ const faults = `${tests}/faults.test.ts`
 const golden = `${tests}/golden.test.ts`
 const salvage = `${tests}/salvage.test.ts`
 const space = `${tests}/space.test.ts`
+const files = 'tests/integration/test/sim-files.test.ts'
 /** A part of the enumeration is enough for these. */
 const crash = { file: `${tests}/crash.test.ts`, env: { QUORATE_CRASH_STATES: '20000' } }
 
 export const mutants: readonly Mutant[] = [
+  {
+    id: 'storage-moved-entry-of-nobody',
+    file: `${src}/replay.ts`,
+    find: 'if (image.place(index, epoch, kind, payloadBytes, position) && !sound)',
+    replace: 'image.place(index, epoch, kind, payloadBytes, position)\n      if (!sound)',
+    breaks: 'Damage to the state of a group and to entries behind it is refused, and is no crash.',
+    killedBy: [{ file: files, name: 'survives seed 19 of paxos' }],
+  },
   {
     id: 'storage-sync-skipped',
     file: `${src}/inline-pipe.ts`,

@@ -5,6 +5,8 @@ import type { Random } from '@quorate/core'
 import { crc32c } from '@quorate/core'
 import type { InodeEffect, NameChange } from './inode.ts'
 import { Inode, SECTOR, applyNames, settleFile, treeAfter } from './inode.ts'
+import type { RotMode } from './rot.ts'
+import { rotSector } from './rot.ts'
 
 const TOTAL_BYTES = 1e12
 
@@ -86,6 +88,8 @@ export interface CrashFs {
   freeBytes: number
   /** Whether effects are noted; without, nothing is known of what a crash may leave. */
   tracks: boolean
+  /** The number of the process that uses it now, which only grows: whoever wrote a sector is known by it. */
+  process: number
   /** Open files, to see that none is left open. */
   readonly openFiles: number
   /** What has happened since it was made durable last, in order. */
@@ -94,6 +98,11 @@ export interface CrashFs {
   afterCrash(survived: readonly FsEffect[], garbage?: Random): CrashFs
   /** The power fails here and now: whatever of the effects chance has it survives. */
   losePower(random: Random): void
+  /**
+   * Damages one sector that is durable, holds more than zeros, and has been written by no process from
+   * number `since` on. Returns the path of its file; `undefined` where nothing was damaged.
+   */
+  rot(how: RotMode, since: number, random: Random): string | undefined
   /** Takes everything away. */
   wipe(): void
   /** Forgets locks and open files, as the end of a process does. */
@@ -127,6 +136,7 @@ class MemoryFs implements CrashFs {
   hook: ((call: FsCall) => number | void) | undefined
   freeBytes = TOTAL_BYTES
   tracks = true
+  process = 0
   openFiles = 0
   #root = new Inode(true)
   #effects: InodeEffect[] = []
@@ -155,6 +165,10 @@ class MemoryFs implements CrashFs {
     this.#root = treeAfter(this.#root, survived, how === 3 ? random : undefined)
     this.#effects = []
     this.endProcess()
+  }
+
+  rot(how: RotMode, since: number, random: Random): string | undefined {
+    return rotSector(this.#root, how, since, random)
   }
 
   wipe(): void {
@@ -258,6 +272,7 @@ class MemoryFs implements CrashFs {
     inode.bytes.set(bytes, position)
     if (!this.tracks) return
     for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) {
+      inode.writers.set(sector, this.process)
       const copy = inode.bytes.slice(sector * SECTOR, Math.min((sector + 1) * SECTOR, inode.size))
       const before = inode.durable.subarray(sector * SECTOR, inode.durableSize)
       const isVoid = copy.every((byte, at) => byte === (before[at] ?? 0))

@@ -15,6 +15,8 @@ export class Inode {
   durableSize = 0
   entries: Map<string, Inode> = new Map()
   durableEntries: Map<string, Inode> = new Map()
+  /** Which process wrote a sector last. */
+  writers: Map<number, number> = new Map()
 
   constructor(isDirectory: boolean) {
     this.isDirectory = isDirectory
@@ -86,6 +88,7 @@ export function treeAfter(
     copies.set(inode, made)
     const effects = byInode.get(inode) ?? []
     restoreContent(inode, made, effects, garbage)
+    made.writers = new Map(inode.writers)
     if (inode.isDirectory) {
       const entries = new Map(inode.durableEntries)
       for (const effect of effects) {

@@ -37,13 +37,18 @@ export class DiskImage implements LogImage {
   /** An independent copy. */
   clone(): DiskImage {
     const copy = new DiskImage()
-    copy.hardState = this.hardState
-    copy.snapshot = this.snapshot
-    copy.firstIndex = this.firstIndex
-    copy.baseEpoch = this.baseEpoch
-    copy.entries = this.entries.slice()
-    copy.faulty = this.faulty.slice()
+    copy.replace(this)
     return copy
+  }
+
+  /** Makes it a copy of another. */
+  replace(other: DiskImage): void {
+    this.hardState = other.hardState
+    this.snapshot = other.snapshot
+    this.firstIndex = other.firstIndex
+    this.baseEpoch = other.baseEpoch
+    this.entries = other.entries.slice()
+    this.faulty = other.faulty.slice()
   }
 
   /**

@@ -11,6 +11,7 @@ import type {
 } from '@quorate/core'
 import type { CrashFs } from '../fs/crash-fs.ts'
 import { crashFs } from '../fs/crash-fs.ts'
+import type { RotMode } from '../fs/rot.ts'
 import { DiskImage } from './disk-image.ts'
 import { exponential } from './network.ts'
 
@@ -86,8 +87,12 @@ export class SimDisk {
   /** The files on it, where a storage of files is used. */
   readonly fs: CrashFs = crashFs()
   #full = false
-  /** Whether a storage of files is on it: then entries do not rot here. */
+  /** Whether a storage of files is on it: then it is files that rot. */
   usesFiles = false
+  /** What processes before this one have written, a storage has read again and relied on since. */
+  readSince = 0
+  /** Whether files on it have rotted. */
+  rotten = false
   /** Whether the next write fails, and with it all after. */
   failing = false
   /** Who watches it. */
@@ -118,6 +123,7 @@ export class SimDisk {
   wipe(): void {
     this.groups.clear()
     this.fs.wipe()
+    this.rotten = false
   }
 
   /** How long the next write takes, in milliseconds. */
@@ -158,6 +164,13 @@ export class SimDisk {
   leaveFiles(power: boolean): void {
     if (power) this.fs.losePower(this.#files)
     else this.fs.endProcess()
+  }
+
+  /** A sector of some file rots, as `label` decides; returns whether one did. */
+  rotFile(how: RotMode, label: string): boolean {
+    const path = this.fs.rot(how, this.readSince, this.#files.fork(label))
+    if (path !== undefined) this.rotten = true
+    return path !== undefined
   }
 
   /** Some entries of a group become unreadable, the last ones where `atEnd`; returns how many. */

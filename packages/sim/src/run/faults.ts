@@ -1,15 +1,13 @@
 // What goes wrong in a run, as plain data: a plan can be printed, replayed, and made smaller until
 // only what matters is left.
 import type { GroupId, NodeId, Random } from '@quorate/core'
+import type { RotMode } from '../fs/rot.ts'
 
 /** A host by name, or `'leader'`: whoever leads the first group when the time comes. */
 export type FaultTarget = NodeId
 
 /** How a network is split. `halves`: two sides. `isolate`: one host alone. `bridge`: two sides with one host between them. `one-way`: one host is not heard. `ring`: each hears only its neighbours. */
 export type PartitionMode = 'halves' | 'isolate' | 'bridge' | 'one-way' | 'ring'
-
-/** How data is lost that was durable. `bits`: some entries cannot be read. `lost-write`: the last ones cannot, since a device said so and did not write. `misdirected`: a write went elsewhere, and took what was there. */
-export type RotMode = 'bits' | 'lost-write' | 'misdirected'
 
 /** One thing that goes wrong, or one order of an operator. Times are in milliseconds. */
 export type Fault = { readonly atMs: number } & (

@@ -178,7 +178,8 @@ export class Nemesis {
     this.#context.timeline.after(downMs, () => host.start())
   }
 
-  #rot(host: SimHost, { group, entries, how }: Fault & { readonly kind: 'rot' }): boolean {
+  #rot(host: SimHost, { atMs, group, entries, how }: Fault & { readonly kind: 'rot' }): boolean {
+    if (host.disk.usesFiles) return host.disk.rotFile(how, `rot/${atMs}`)
     if (how === 'lost-write') return host.disk.rot(group, entries, true) > 0
     const done = host.disk.rot(group, entries)
     if (how === 'bits') return done > 0

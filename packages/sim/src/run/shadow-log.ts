@@ -1,6 +1,6 @@
 // A second account of what a simulated disk holds, kept from what its host was told alone: after each
 // crash the two are compared, so that the simulation cannot lose or invent what it promised to keep.
-import type { Entry, NodeId, WriteBatch } from '@quorate/core'
+import type { Entry, Epoch, LogIndex, NodeId, WriteBatch } from '@quorate/core'
 import { equalBytes } from '@quorate/core'
 import { hold } from '../model/violation.ts'
 import type { DiskImage } from './disk-image.ts'
@@ -10,6 +10,8 @@ export class ShadowLog {
   #told: DiskImage
   /** Handed over, and not known to be durable. */
   #underWay: WriteBatch[] = []
+  /** Snapshots that were in force before the one told last: a storage may go back to them where that has rotted. */
+  readonly #before = new Set<string>()
 
   /** Begins with what a disk holds. */
   constructor(image: DiskImage) {
@@ -24,7 +26,7 @@ export class ShadowLog {
   /** The host was told that a batch is durable, and with it all before. */
   acknowledged(batch: WriteBatch): void {
     const at = this.#underWay.indexOf(batch)
-    for (const each of this.#underWay.splice(0, at + 1)) this.#told.apply(each)
+    for (const each of this.#underWay.splice(0, at + 1)) this.#tell(each)
   }
 
   /** The storage has refused a batch and all after it: nothing of them is ever durable. */
@@ -40,21 +42,31 @@ export class ShadowLog {
     return image
   }
 
+  /** The entry at an index, as it was handed over with this epoch. */
+  entryAt(index: LogIndex, epoch: Epoch): Entry | undefined {
+    const told = this.#told.entries[index - this.#told.firstIndex]
+    const handed = [told, ...this.#underWay.flatMap(({ append }) => append)]
+    return handed.find((entry) => entry?.index === index && entry.epoch === epoch)
+  }
+
   /**
-   * A host starts from `image`: it must hold all that was acknowledged and a prefix of the rest.
-   * Returns that prefix.
+   * A host starts from `image`: it must hold all that was acknowledged and a prefix of the rest. Where
+   * the disk is `rotten`, entries that it calls faulty count as held, and a snapshot may have given way
+   * to one before it. Returns the prefix.
    *
    * @throws InvariantViolation `storage-durable`
    */
-  recovered(host: NodeId, image: DiskImage): readonly WriteBatch[] {
+  recovered(host: NodeId, image: DiskImage, rotten = false): readonly WriteBatch[] {
     const acknowledged = this.#told.lastIndex
     const kept: WriteBatch[] = []
-    let isPrefix = isSame(this.#told, image)
+    const matches = (): boolean =>
+      isSame(this.#told, rotten ? this.#forward(image) : image, rotten ? image : undefined)
+    let isPrefix = matches()
     for (const batch of this.#underWay) {
       if (isPrefix) break
-      this.#told.apply(batch)
+      this.#tell(batch)
       kept.push(batch)
-      isPrefix = isSame(this.#told, image)
+      isPrefix = matches()
     }
     hold(
       isPrefix,
@@ -63,7 +75,27 @@ export class ShadowLog {
         `${host} was told that ${acknowledged} is durable and starts from ${image.lastIndex}, with ${differenceOf(this.#told, image)}`,
     )
     this.#underWay = []
+    if (rotten) this.#told = image.clone()
     return kept
+  }
+
+  #tell(batch: WriteBatch): void {
+    const { snapshot } = this.#told
+    if (batch.snapshot !== undefined && snapshot !== undefined) this.#before.add(snapshot.id)
+    this.#told.apply(batch)
+  }
+
+  /** What an image that has gone back to an older snapshot would be with the one that was told. */
+  #forward(image: DiskImage): DiskImage {
+    const { snapshot, firstIndex } = this.#told
+    const older = image.snapshot?.id
+    const isOlder = older !== undefined && older !== snapshot?.id && this.#before.has(older)
+    if (!isOlder || snapshot === undefined || image.lastIndex < firstIndex - 1) return image
+    const forward = image.clone()
+    forward.snapshot = snapshot
+    if (firstIndex > image.firstIndex)
+      forward.apply({ seq: 0, append: [], compactTo: firstIndex - 1 })
+    return forward
   }
 }
 
@@ -79,12 +111,17 @@ export function shadowOf(image: DiskImage): ShadowLog {
   return shadow
 }
 
-function isSame(a: DiskImage, b: DiskImage): boolean {
+/** Whether two images are equal, but for entries that `rotten` calls faulty. */
+function isSame(a: DiskImage, b: DiskImage, rotten?: DiskImage): boolean {
   if (a.firstIndex !== b.firstIndex || a.baseEpoch !== b.baseEpoch) return false
   if (a.snapshot?.id !== b.snapshot?.id || a.entries.length !== b.entries.length) return false
   const [x, y] = [a.hardState, b.hardState]
   if (x !== y && (x === undefined || y === undefined || !equalBytes(x, y))) return false
-  return a.entries.every((entry, at) => isSameEntry(entry, b.entries[at] as Entry))
+  return a.entries.every((entry, at) => {
+    const other = b.entries[at] as Entry
+    if (rotten?.isFaulty(entry.index) === true) return entry.epoch === other.epoch
+    return isSameEntry(entry, other)
+  })
 }
 
 /** What is not as it was told, for a person. */

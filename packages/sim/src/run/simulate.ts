@@ -33,6 +33,11 @@ import { Timeline } from './timeline.ts'
 import { createTurn } from './turn.ts'
 import { watchedConsensus } from './watched-core.ts'
 
+/** How long it takes until somebody replaces a disk that a host does not start from, in milliseconds. */
+const REPLACE_MS = 1_500
+/** Counts disks that were replaced since they had rotted. */
+const DISK_REPLACED = 'sim/disk-replaced'
+
 /** In which part of a run something happened: faults go on, all is mended, or clients are judged. */
 export type Phase = 'safety' | 'liveness' | 'verdict'
 
@@ -271,11 +276,22 @@ class Simulation {
   }
 
   #onStartFailed(host: SimHost, error: unknown): void {
+    if (isQuorateError(error, 'STORAGE_CORRUPT') && host.disk.rotten) {
+      return void this.#timeline.after(REPLACE_MS, () => this.#replaceDisk(host))
+    }
     const refuses = isQuorateError(error, 'STORAGE_CORRUPT') && this.#options.beyondModel === true
     if (refuses) return
     const full = isQuorateError(error, 'NO_SPACE') || isQuorateError(error, 'STORAGE_FAILED')
     if (!full) return this.#timeline.fail(error)
     this.#timeline.after(500, () => host.start())
+  }
+
+  /** What its storage refuses to start from is given up, as the guide for operators has it. */
+  #replaceDisk(host: SimHost): void {
+    if (host.on || !host.disk.rotten || this.#dead.has(host.id)) return
+    this.#wipe(host)
+    this.#marks.set(DISK_REPLACED, (this.#marks.get(DISK_REPLACED) ?? 0) + 1)
+    host.start()
   }
 
   #leaderOf(group: string): SimHost | undefined {

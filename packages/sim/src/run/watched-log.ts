@@ -134,21 +134,34 @@ export class WatchedLog implements LogStorage {
     image.firstIndex = firstIndex
     image.baseEpoch = epochs[0]?.epoch ?? 0
     image.faulty = [...faulty]
+    const epochAt = (index: number): number =>
+      epochs.findLast(({ from }) => from <= index)?.epoch ?? image.baseEpoch
     const until = tail[0]?.index ?? lastIndex + 1
-    while (image.lastIndex + 1 < until && !image.isFaulty(image.lastIndex + 1)) {
-      const range = { first: image.lastIndex + 1, last: until - 1, bytesMax: READ_BYTES }
-      image.entries.push(...(await this.#inner.read(range)))
+    while (image.lastIndex + 1 < until) {
+      const first = image.lastIndex + 1
+      if (image.isFaulty(first)) image.entries.push(this.#lostEntry(first, epochAt(first)))
+      else {
+        const range = { first, last: until - 1, bytesMax: READ_BYTES }
+        image.entries.push(...(await this.#inner.read(range)))
+      }
     }
     image.entries.push(...tail)
     return image
   }
 
+  /** An entry that the storage knows of and cannot read, as it was handed over. */
+  #lostEntry(index: number, epoch: number): Entry {
+    const entry = this.#shadow.entryAt(index, epoch)
+    return entry ?? { index, epoch, kind: 'noop', payload: new Uint8Array(0) }
+  }
+
   #compare(image: DiskImage): void {
     const group = this.#group
+    const { rotten, host } = this.#disk
     hold(
-      image.faulty.length === 0,
+      rotten || image.faulty.length === 0,
       'storage-durable',
-      () => `${this.#disk.host} cannot read ${JSON.stringify(image.faulty)} of ${this.id}`,
+      () => `${host} cannot read ${JSON.stringify(image.faulty)} of ${this.id}`,
     )
     if (group.dropping === true && image.entries.length === 0 && image.hardState === undefined) {
       // Its removal had begun, and it is gone.
@@ -157,8 +170,9 @@ export class WatchedLog implements LogStorage {
       this.written = new DiskImage()
       return
     }
-    const kept = this.#shadow.recovered(this.#disk.host, image)
+    const kept = this.#shadow.recovered(host, image, rotten)
     this.#disk.commit(kept.map((batch) => ({ group: this.id, batch })))
+    if (rotten) group.image.replace(image)
     this.written = group.image.clone()
   }
 

@@ -48,6 +48,7 @@ export class WatchedStorage implements MachineStorage {
     this.#context = context
     const { disk, start, random } = context
     disk.usesFiles = true
+    disk.fs.process = start
     disk.fs.hook = ({ name }) => {
       const isSync = name === 'sync' || name === 'datasync' || name === 'syncDir'
       if (!isSync || !disk.failing) return
@@ -70,8 +71,10 @@ export class WatchedStorage implements MachineStorage {
     return this.#inner.spaceLow
   }
 
-  open(context: StorageContext): Promise<void> {
-    return this.#inner.open(context)
+  async open(context: StorageContext): Promise<void> {
+    await this.#inner.open(context)
+    const { disk, scope, start } = this.#context
+    if (!scope.over) disk.readSince = start
   }
 
   identity(): StorageIdentity | undefined {
