@@ -10,9 +10,11 @@ const NAME_LENGTH_MAX = 64
  * @param known - every option that there is
  * @param of - whose options these are, for the error's message: `createHost`
  * @throws QuorateError `INVALID_OPTIONS`, with the unknown name and the nearest known one, which is
- * also `details.nearest`
+ * also `details.nearest`; TypeError where the options are no object
  */
 export function rejectUnknownOptions(options: object, known: readonly string[], of: string): void {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`the options of ${of} are an object, got ${shownPart(options)}`)
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     const nearest = nearestName(name, known)
@@ -22,6 +24,33 @@ export function rejectUnknownOptions(options: object, known: readonly string[], 
       details: { option: shown, nearest },
     })
   }
+}
+
+/**
+ * Refuses what is not the part that it is handed over as: a directory's name, nothing at all, a
+ * factory that nobody called.
+ *
+ * @param what - the part, as the caller knows it: `the storage of createHost`
+ * @param methods - what such a part has
+ * @param such - how one is made: `fsStorage('./data')`
+ * @throws TypeError
+ */
+export function requirePart(
+  what: string,
+  part: unknown,
+  methods: readonly string[],
+  such: string,
+): void {
+  const has = (method: string): boolean =>
+    typeof (part as Readonly<Record<string, unknown>>)[method] === 'function'
+  if (typeof part === 'object' && part !== null && methods.every(has)) return
+  throw new TypeError(`${what} is an object such as ${such}, got ${shownPart(part)}`)
+}
+
+function shownPart(part: unknown): string {
+  if (typeof part === 'function') return `the function ${part.name}, which has to be called`
+  if (typeof part === 'object' && part !== null) return 'another object'
+  return typeof part === 'string' ? JSON.stringify(part.slice(0, NAME_LENGTH_MAX)) : String(part)
 }
 
 /** The known name that few changes of letters make of `name`; `undefined` where none is near. */

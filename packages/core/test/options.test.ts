@@ -1,6 +1,6 @@
 // Misspelt options: refused, with the name that was probably meant.
 import { describe, expect, test } from 'vitest'
-import { nearestName, rejectUnknownOptions } from '@quorate/core'
+import { nearestName, rejectUnknownOptions, requirePart } from '@quorate/core'
 
 const known = ['id', 'transport', 'storage', 'drainTimeoutMs', 'closeTimeoutMs']
 
@@ -36,5 +36,37 @@ describe('rejectUnknownOptions', () => {
     const name = 'x'.repeat(1_000_000)
     expect(() => rejectUnknownOptions({ [name]: 1 }, known, 'f')).toThrow('unknown option')
     expect(nearestName(name, known)).toBeUndefined()
+  })
+
+  test.each([undefined, null, 'a', 3])('takes no %s for options', (options) => {
+    const refused = (): void => rejectUnknownOptions(options as unknown as object, known, 'f')
+    expect(refused).toThrow(new TypeError(`the options of f are an object, got ${shown(options)}`))
+  })
+})
+
+const shown = (value: unknown): string =>
+  typeof value === 'string' ? JSON.stringify(value) : String(value)
+
+describe('requirePart', () => {
+  const wanted = "the storage of f is an object such as fsStorage('./data'), got "
+  function fsStorage(): void {}
+
+  test('takes what has the methods, its own or inherited', () => {
+    class Part {
+      open(): void {}
+    }
+    expect(() => requirePart('a part', new Part(), ['open'], 'part()')).not.toThrow()
+  })
+
+  test.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['"./data"', './data'],
+    ['another object', { close() {} }],
+    ['the function fsStorage, which has to be called', fsStorage],
+  ])('says that it got %s', (got, part) => {
+    const refused = (): void =>
+      requirePart('the storage of f', part, ['open'], "fsStorage('./data')")
+    expect(refused).toThrow(new TypeError(`${wanted}${got}`))
   })
 })

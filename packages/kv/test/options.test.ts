@@ -37,6 +37,21 @@ describe('options', () => {
     expect(host.replicas().filter(({ group }) => group.startsWith('other'))).toEqual([])
   })
 
+  test.each<[string, object]>([
+    ['the host', { host: undefined }],
+    ['the consensus', { consensus: 'raft' }],
+    ['the consensus', { consensus: raft }],
+    ['the partitioner', { partitioner: undefined }],
+    ['the partitioner', { partitioner: hashRing({ members: ['a', 'b', 'c'] }) }],
+  ])('createKv says which part is none: %s', async (part, extra) => {
+    const { host } = cluster.hosts.get('a') as TestHost
+    const partitioner = hashRing({ members: ['a', 'b', 'c'], shards: 1 })
+    const options = { host, consensus: raft(), partitioner, name: 'other', ...extra }
+    const error = createKv(options as KvOptions)
+    await expect(error).rejects.toThrow(TypeError)
+    await expect(error).rejects.toThrow(`${part} of createKv is an object such as`)
+  })
+
   test('connect and serveKv know no other either', async () => {
     const network = memoryNetwork()
     const options = { addresses: ['client:a'], dialer: network.dialer(), adress: 'x' }

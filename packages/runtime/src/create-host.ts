@@ -27,6 +27,7 @@ import {
   QuorateError as Failure,
   randomSeed,
   rejectUnknownOptions,
+  requirePart,
   resolveLimits,
   silentLogger,
   systemClock,
@@ -137,6 +138,9 @@ class RunningHost implements Host {
     rejectUnknownOptions(options, OPTIONS, 'createHost')
     this.#options = options
     this.id = checkId(options.id, "a host's id")
+    const { transport, storage } = options
+    requirePart('the transport of createHost', transport, ['start', 'send'], 'webSockets({ … })')
+    requirePart('the storage of createHost', storage, ['open', 'group'], "fsStorage('./data')")
     this.cluster = checkId(options.cluster ?? 'quorate', "a cluster's id")
     this.limits = resolveLimits(options.limits)
     const turns = createTurns(options.clock ?? systemClock())
@@ -229,6 +233,13 @@ class RunningHost implements Host {
 
   async createReplica(options: ReplicaOptions): Promise<HostedReplica> {
     rejectUnknownOptions(options, REPLICA_OPTIONS, 'createReplica')
+    requirePart('the consensus of createReplica', options.consensus, ['create'], 'raft()')
+    requirePart(
+      'the state machine of createReplica',
+      options.stateMachine,
+      ['apply'],
+      '{ apply, query, … }',
+    )
     this.#checkOpen()
     const group = checkId(options.group, "a group's id")
     if (this.#replicas.has(group) || this.#busy.has(group)) {

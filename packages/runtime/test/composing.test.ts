@@ -63,6 +63,26 @@ describe('options that there are not', () => {
     })
   })
 
+  it('and parts that are none are refused before anything is opened', async () => {
+    const { storage, ...rest } = parts()
+    const path = { ...rest, storage: './data' as unknown as typeof storage }
+    await expect(createHost(path)).rejects.toThrow(
+      `the storage of createHost is an object such as fsStorage('./data'), got "./data"`,
+    )
+    const lone = { ...parts(), transport: undefined as unknown as typeof rest.transport }
+    await expect(createHost(lone)).rejects.toThrow('the transport of createHost is an object')
+    const host = await createHost(parts())
+    const uncalled = {
+      group: 'g',
+      consensus: scriptedConsensus as unknown as ReturnType<typeof scriptedConsensus>,
+      stateMachine: listMachine(),
+    }
+    await expect(host.createReplica(uncalled)).rejects.toThrow(
+      'got the function scriptedConsensus, which has to be called',
+    )
+    await host.close()
+  })
+
   it('of a replica are refused, with the name that was probably meant', async () => {
     const host = await createHost(parts())
     const options = {

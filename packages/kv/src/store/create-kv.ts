@@ -1,6 +1,6 @@
 // Composes a store on a host: one replicated group for each shard that the partitioner places
 // there, and routes to all others.
-import { QuorateError, isId } from '@quorate/core'
+import { QuorateError, isId, requirePart } from '@quorate/core'
 import type {
   AbortOptions,
   ConsensusFactory,
@@ -91,6 +91,8 @@ const SNAPSHOTS: OptionNames<SnapshotPolicy> = {
 }
 const HISTORY: OptionNames<HistoryLimits> = { changesMax: true, bytesMax: true }
 
+const A_PARTITIONER = 'hashRing({ members, shards: 16, replicas: 3 })'
+
 const stores = new WeakMap<Kv, Store>()
 
 /** The store behind a {@link Kv} that {@link createKv} made. */
@@ -167,6 +169,10 @@ async function startAll(
 
 function checkNames(options: KvOptions): void {
   checkOptionNames('createKv', options, OPTIONS)
+  const { host, consensus, partitioner } = options
+  requirePart('the host of createKv', host, ['createReplica'], 'await createHost({ … })')
+  requirePart('the consensus of createKv', consensus, ['create'], 'raft()')
+  requirePart('the partitioner of createKv', partitioner, ['shardOf', 'owners'], A_PARTITIONER)
   if (options.snapshots) checkOptionNames('createKv.snapshots', options.snapshots, SNAPSHOTS)
   if (options.history) checkOptionNames('createKv.history', options.history, HISTORY)
   const { managed } = options
