@@ -8,6 +8,7 @@ import { prepareQuorum } from './quorums.ts'
 import { missing } from './floor.ts'
 import { askSuccessors, successorAnswered } from './hand-over.ts'
 import { seekLeader, seeks, stirred } from './hibernation.ts'
+import { askToRelearn } from './relearn.ts'
 import type { PaxosState } from './state.ts'
 
 // Replicas that lost their leader together act apart by up to this share of the election timeout.
@@ -34,6 +35,10 @@ export function becomeContent(r: PaxosState): void {
 
 /** Sets the time at which a follower misses its leader. */
 export function actLater(r: PaxosState): void {
+  if (r.relearn !== undefined) {
+    r.actAt = r.now + 3 * r.options.heartbeatIntervalMs
+    return
+  }
   if (r.watching) {
     r.actAt = r.now + r.options.heartbeatIntervalMs
     return
@@ -63,7 +68,8 @@ function isContent(r: PaxosState): boolean {
 
 /** A follower's time to act has come. */
 export function act(r: PaxosState): void {
-  if (r.watching) askSuccessors(r)
+  if (r.relearn !== undefined) askToRelearn(r)
+  else if (r.watching) askSuccessors(r)
   else if (!mayLead(r) || r.options.priority === 0) {
     if (seeks(r)) seekLeader(r)
     actLater(r)

@@ -10,7 +10,7 @@ import {
   membershipCodec,
   snapshotMetaCodec,
 } from '@quorate/core'
-import { readFloor } from './hard-state.ts'
+import { readFloor, writeFloor } from './hard-state.ts'
 import type { HeartbeatReply, PaxosMessage, Promise1b, Pulled } from './messages.ts'
 
 /** The version of the messages. */
@@ -211,10 +211,7 @@ function writePromise(writer: ByteWriter, m: Promise1b): void {
   writer.varint(m.length)
   writer.varint(m.decided)
   writer.uint8(flags(m.blank, m.floor !== undefined))
-  if (m.floor !== undefined) {
-    writer.varint(m.floor.accepted)
-    writer.varint(m.floor.length)
-  }
+  if (m.floor !== undefined) writeFloor(writer, m.floor)
   writer.varint(m.prev)
   writeEntries(writer, m.entries)
 }

@@ -238,8 +238,8 @@ function mustSaveHardState(r: PaxosState): boolean {
 function hardState(r: PaxosState): Uint8Array {
   r.savedDecided = r.decided
   r.savedAt = r.now
-  const { promised, accepted, decided, blankTo, floor, initial } = r
-  return encode(hardStateCodec, { promised, accepted, decided, blankTo, floor, initial })
+  const { promised, accepted, decided, blankTo, floor, relearn, initial } = r
+  return encode(hardStateCodec, { promised, accepted, decided, blankTo, floor, relearn, initial })
 }
 
 function nextWake(r: PaxosState): number {

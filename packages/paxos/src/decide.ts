@@ -6,6 +6,7 @@ import { acceptQuorum, reachedBy } from './quorums.ts'
 import { syncDecided } from './read-barrier.ts'
 import { activate } from './reconfigure.ts'
 import { refilled } from './refill.ts'
+import { relearned } from './relearn.ts'
 import type { PaxosState } from './state.ts'
 
 /** Decides what a quorum has accepted in this very ballot, durably, this leader included only as far as its own disk is. */
@@ -41,8 +42,10 @@ export function tellDecided(r: PaxosState, p: Progress): void {
 export function advanceDecided(r: PaxosState, index: LogIndex): void {
   if (index <= r.decided) return
   assert(index <= r.log.lastIndex, 'only what the log holds is decided')
+  const before = r.config
   r.decided = index
-  if (r.configs.at(index).membership.version !== r.config) activate(r)
+  if (r.configs.at(index).membership.version !== before) activate(r)
+  if (r.relearn !== undefined) relearned(r, before)
 }
 
 /**

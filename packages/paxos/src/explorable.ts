@@ -66,8 +66,8 @@ const ownFields: ReadonlySet<string> = new Set([
  * shape that all code is compiled for: an exploration makes millions of them.
  */
 function cloneState(r: PaxosState): PaxosState {
-  const { promised, accepted, decided, blankTo, floor, initial } = r
-  const hard = { promised, accepted, decided, blankTo, floor, initial }
+  const { promised, accepted, decided, blankTo, floor, relearn, initial } = r
+  const hard = { promised, accepted, decided, blankTo, floor, relearn, initial }
   const { id, limits, random, tracer, now, applied } = r
   const context = { id, limits, random, tracer, now, appliedIndex: applied }
   const copy = new PaxosState(context, r.options, hard, r.log.clone(), r.configs.clone(), decided)
@@ -134,6 +134,9 @@ function writeFingerprint(writer: ByteWriter, r: PaxosState): void {
     r.blankTo,
     r.floor?.accepted ?? 0,
     r.floor?.length ?? 0,
+    r.relearn?.decided ?? 0,
+    r.relearn?.accepted ?? 0,
+    r.relearn?.floor.length ?? 0,
     r.seen,
     r.decided,
     r.applying,

@@ -1,9 +1,10 @@
 // What a replica must remember besides its log, as one small record that is replaced as a whole: a
 // promise and an acceptance written apart could be torn apart by a crash.
-import type { ByteReader, Codec, LogIndex, Membership } from '@quorate/core'
+import type { ByteReader, ByteWriter, Codec, LogIndex, Membership } from '@quorate/core'
 import { QuorateError, membershipCodec } from '@quorate/core'
 import type { Ballot } from './ballot.ts'
 import type { Floor } from './floor.ts'
+import type { Relearn } from './relearn.ts'
 
 /** Paxos's small durable state. */
 export interface HardState {
@@ -17,6 +18,8 @@ export interface HardState {
   readonly blankTo: number
   /** What was accepted and then lost; `undefined` where nothing was. */
   readonly floor: Floor | undefined
+  /** What has to be learned again before anything else; `undefined` where nothing has. */
+  readonly relearn: Relearn | undefined
   /** The members before the first entry ever; `undefined` on a replica that joined. */
   readonly initial: Membership | undefined
 }
@@ -27,7 +30,7 @@ export const NEVER_TOLD: number = Number.MAX_SAFE_INTEGER
 /** The version of hard state and entries on disk. */
 export const FORMAT = 1
 
-/** A hard state: version, promised, accepted, decided, blank to, flags, floor, initial members. */
+/** A hard state: version, promised, accepted, decided, blank to, flags, floor, relearn, initial members. */
 export const hardStateCodec: Codec<HardState> = {
   write(writer, state) {
     writer.uint8(FORMAT)
@@ -35,11 +38,11 @@ export const hardStateCodec: Codec<HardState> = {
     writer.varint(state.accepted)
     writer.varint(state.decided)
     writer.varint(state.blankTo)
-    writer.uint8((state.initial === undefined ? 0 : 1) | (state.floor === undefined ? 0 : 2))
-    if (state.floor !== undefined) {
-      writer.varint(state.floor.accepted)
-      writer.varint(state.floor.length)
-    }
+    const { floor, relearn } = state
+    const flags = (floor === undefined ? 0 : 2) | (relearn === undefined ? 0 : 4)
+    writer.uint8((state.initial === undefined ? 0 : 1) | flags)
+    if (floor !== undefined) writeFloor(writer, floor)
+    if (relearn !== undefined) writeRelearn(writer, relearn)
     if (state.initial !== undefined) membershipCodec.write(writer, state.initial)
   },
   read(reader) {
@@ -52,17 +55,41 @@ export const hardStateCodec: Codec<HardState> = {
     const decided = reader.varint()
     const blankTo = reader.varint()
     const bits = reader.uint8()
-    if (bits > 3) throw new QuorateError('MALFORMED', 'a hard state with unknown flags')
+    if (bits > 7) throw new QuorateError('MALFORMED', 'a hard state with unknown flags')
     if (accepted > promised) {
       throw new QuorateError('MALFORMED', 'a hard state that accepted more than it promised')
     }
     const floor = (bits & 2) === 0 ? undefined : readFloor(reader)
+    const relearn = (bits & 4) === 0 ? undefined : readRelearn(reader)
+    if (relearn !== undefined && relearn.accepted > promised) {
+      throw new QuorateError('MALFORMED', 'a hard state that had accepted more than it promised')
+    }
     const initial = (bits & 1) === 0 ? undefined : membershipCodec.read(reader)
-    return { promised, accepted, decided, blankTo, floor, initial }
+    return { promised, accepted, decided, blankTo, floor, relearn, initial }
   },
 }
 
+function writeRelearn(writer: ByteWriter, { decided, accepted, floor, configMax }: Relearn): void {
+  writer.varint(decided)
+  writer.varint(accepted)
+  writeFloor(writer, floor)
+  writer.varint(configMax)
+}
+
+function readRelearn(reader: ByteReader): Relearn {
+  const decided = reader.varint()
+  const accepted = reader.varint()
+  const floor = readFloor(reader)
+  return { decided, accepted, floor, configMax: reader.varint() }
+}
+
 /** A floor: ballot, last entry. */
+export function writeFloor(writer: ByteWriter, { accepted, length }: Floor): void {
+  writer.varint(accepted)
+  writer.varint(length)
+}
+
+/** Reads what {@link writeFloor} wrote. */
 export function readFloor(reader: ByteReader): Floor {
   const accepted = reader.varint()
   return { accepted, length: reader.varint() }

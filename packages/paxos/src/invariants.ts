@@ -41,6 +41,10 @@ export function checkInvariants(r: PaxosState, before: Watermarks): void {
     'nothing is accepted after a stop-sign in its epoch',
   )
   assert((r.role === 'leader') === (r.leader === r.id), 'a leader knows itself')
+  if (r.relearn !== undefined) {
+    assert(r.decided < r.relearn.decided, 'what is known again is not learned again')
+    assert(r.role === 'follower' && r.leader === undefined, 'who has to relearn has no part')
+  }
   if (r.role === 'follower') assert(r.adoption === undefined, 'only a proposer adopts')
   else checkProposer(r)
   if (r.role === 'leader') checkLeader(r)

@@ -42,7 +42,8 @@ export interface PaxosOptions {
   readonly quorumReads?: boolean | undefined
   /**
    * Stop heartbeats after so many milliseconds without work; 0 never. The driver must then report
-   * `peerUnreachable`, which is what wakes a group whose leader has died. Group. Default 0.
+   * `peerUnreachable`: that, or a call at any follower, wakes a group whose leader has died. Group.
+   * Default 10,000.
    */
   readonly hibernateAfterMs?: number | undefined
   /**
@@ -85,7 +86,7 @@ const DEFAULTS: Omit<ResolvedOptions, 'asks'> = {
   priority: 1,
   quorums: undefined,
   quorumReads: false,
-  hibernateAfterMs: 0,
+  hibernateAfterMs: 10_000,
   promoteLagEntries: 1_024,
   readTimeoutMs: 10_000,
 }

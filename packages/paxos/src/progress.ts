@@ -2,7 +2,8 @@
 // way, and when it was last heard of.
 import type { LogIndex, NodeId } from '@quorate/core'
 import { assert } from '@quorate/core'
-import { Inflight } from './inflight.ts'
+import { inflight } from '@quorate/core/algorithm'
+import type { Inflight } from '@quorate/core/algorithm'
 
 /** How a peer is being fed; see {@link Progress.state}. */
 export type ProgressState = 'prepare' | 'accept' | 'snapshot'
@@ -20,7 +21,7 @@ export class Progress {
   /** Whether its log is known to begin like the leader's, so that what is decided can be told. */
   inStep = false
   /** What is on its way. */
-  readonly inflight: Inflight = new Inflight()
+  readonly inflight: Inflight = inflight()
   /** What it was last told to be decided. */
   told: LogIndex = 0
   /** What it knows to be decided. */

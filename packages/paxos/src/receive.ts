@@ -26,6 +26,8 @@ export function receive(r: PaxosState, from: NodeId, m: PaxosMessage): void {
   if (m.type === 'pulled') return handlePulled(r, from, m)
   if (m.type === 'offer') return handleOffer(r, from, m)
   if (m.type === 'refill') return handleRefill(r, from, m)
+  // Which membership this replica works under it does not know; but whoever is heard can be asked.
+  if (r.relearn !== undefined) return startPull(r, from)
   if (m.config === r.config && r.config > 0) return handle(r, from, m)
   if (m.config > r.config) {
     r.mark('paxos/receive/later-membership')

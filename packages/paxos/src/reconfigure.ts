@@ -182,7 +182,8 @@ export function activate(r: PaxosState): void {
   r.repair = undefined
   // No lease of the old epoch binds the new one: its leader knew of the stop-sign first.
   r.grantedUntil = r.leaseUntil = Number.NEGATIVE_INFINITY
-  r.silentUntil = r.now
+  // Who learns again what it knew before does not know the new one for new.
+  if (r.relearn === undefined) r.silentUntil = r.now
   // Removed before, and a member again: it has its own say now.
   r.watching = false
   r.out.hardStateChanged = true

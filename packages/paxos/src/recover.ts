@@ -40,14 +40,24 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
     // It no longer holds what it accepted: whoever counted it must not be passed over.
     r.mark('paxos/recover/faulty')
     r.leftoverFrom = faultyFrom
-    const latest = latestConfig(init, hard, r.config, faultyFrom)
-    const lost = { accepted: r.accepted, length: recovered.lastIndex }
-    if (latest > r.config) r.blankTo = Math.max(r.blankTo, latest)
-    else if (r.floor === undefined || reaches(lost, r.floor)) r.floor = lost
+    if (r.relearn === undefined) lose(r, init, hard, faultyFrom)
   }
   checkMembers(r)
   start(r, fresh)
   return r
+}
+
+/** It no longer holds what it accepted, and where that was decided does not know under which members. */
+function lose(r: PaxosState, init: ConsensusInit, hard: HardState, faultyFrom: LogIndex): void {
+  const lost = { accepted: r.accepted, length: init.recovered.lastIndex }
+  if (r.floor === undefined || reaches(lost, r.floor)) r.floor = lost
+  const { decided } = hard
+  if (faultyFrom > decided) return
+  r.mark('paxos/recover/faulty-decided')
+  const configMax = latestConfig(init, hard, r.config, faultyFrom)
+  r.relearn = { decided, accepted: r.accepted, floor: r.floor, configMax }
+  r.accepted = 0
+  r.floor = undefined
 }
 
 function recoverLog({ recovered, limits }: ConsensusInit, lastIndex: LogIndex): ReplicaLog {
@@ -99,6 +109,7 @@ function recoverHardState(init: ConsensusInit, fresh: boolean): HardState {
     decided: 0,
     blankTo: initial === undefined ? NEVER_TOLD : 0,
     floor: undefined,
+    relearn: undefined,
     initial,
   }
 }
@@ -108,8 +119,14 @@ function recoverDecided(init: ConsensusInit, hard: HardState, lastIndex: LogInde
   const snapshotIndex = recovered.snapshot?.index ?? 0
   if (appliedIndex < snapshotIndex)
     throw corrupt(`applied up to ${appliedIndex}, before the snapshot`)
-  if (appliedIndex > recovered.lastIndex) {
-    throw corrupt(`applied up to ${appliedIndex}, but the log ends at ${recovered.lastIndex}`)
+  // What was applied may have been lost since.
+  const reached = Math.max(
+    recovered.lastIndex,
+    hard.relearn?.floor.length ?? 0,
+    hard.floor?.length ?? 0,
+  )
+  if (appliedIndex > reached) {
+    throw corrupt(`applied up to ${appliedIndex}, but the log ends at ${reached}`)
   }
   if (recovered.firstIndex > snapshotIndex + 1)
     throw corrupt('a log that begins after its snapshot')
@@ -140,6 +157,7 @@ function start(r: PaxosState, fresh: boolean): void {
   r.watching = r.config > 0 && !r.blank && !isVoter(r.membership, r.id)
   r.reluctance = r.random.fraction()
   actLater(r)
+  if (r.relearn !== undefined) r.actAt = r.now
   if (leadsAlone(r) && mayLead(r)) {
     // Nobody else can lead, so there is nobody to wait for.
     if (r.actAt !== Number.POSITIVE_INFINITY) r.actAt = r.now

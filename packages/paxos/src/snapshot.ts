@@ -9,6 +9,7 @@ import type { Progress } from './progress.ts'
 import { pullGoesOn, startPull, stopPull } from './pull.ts'
 import { activate } from './reconfigure.ts'
 import { refillsFrom, refillInstalled } from './refill.ts'
+import { relearned } from './relearn.ts'
 import type { PaxosState } from './state.ts'
 
 /** Tells a peer of the leader that what it needs exists only as a snapshot. */
@@ -80,6 +81,7 @@ export function snapshotFetched(r: PaxosState, snapshot: SnapshotMeta): void {
 
 function install(r: PaxosState, snapshot: SnapshotMeta): void {
   const { index, epoch } = snapshot
+  const before = r.config
   if (r.log.matches(index, epoch)) {
     // Equal there, so equal before; what follows may yet be decided and stays.
     r.mark('paxos/snapshot/keeps-suffix')
@@ -104,7 +106,8 @@ function install(r: PaxosState, snapshot: SnapshotMeta): void {
   r.repair = undefined
   r.event('install-snapshot', { index })
   refillInstalled(r, index)
-  if (r.configs.at(r.decided).membership.version !== r.config) activate(r)
+  if (r.configs.at(r.decided).membership.version !== before) activate(r)
+  if (r.relearn !== undefined) relearned(r, before)
 }
 
 /** The driver could not get it; the next offer, or the next donor, starts anew. */

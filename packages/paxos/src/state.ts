@@ -13,18 +13,18 @@ import type {
   SnapshotMeta,
   Tracer,
 } from '@quorate/core'
-import { outbox } from '@quorate/core/algorithm'
-import type { Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import { inflight, outbox } from '@quorate/core/algorithm'
+import type { Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { Ballot } from './ballot.ts'
 import type { ConfigHistory } from './config-history.ts'
 import type { Floor } from './floor.ts'
 import type { HardState } from './hard-state.ts'
-import { Inflight } from './inflight.ts'
 import type { Answer, PaxosMessage } from './messages.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import type { Inspection } from './quorum-read.ts'
+import type { Relearn } from './relearn.ts'
 
 /** What a replica does in the ballot that it has promised. */
 export type PaxosRole = 'follower' | 'preparing' | 'leader'
@@ -217,6 +217,8 @@ export class PaxosState {
   briefedSeq = 0
   /** What was accepted and then lost, until the log reaches as far again. */
   floor: Floor | undefined
+  /** Decided entries that it lost, and has to learn again before it says anything. */
+  relearn: Relearn | undefined
   /** The members before the first entry. */
   initial: Membership | undefined
   /** The membership in force: that of the last decided stop-sign. */
@@ -239,7 +241,7 @@ export class PaxosState {
   /** Every entry up to here has been applied. */
   applied: LogIndex
   /** What has been handed out to be applied and is not applied. */
-  readonly applyInflight: Inflight = new Inflight()
+  readonly applyInflight: Inflight = inflight()
   /** The read of old entries to be applied that is under way, 0 where none is. */
   applyReading = 0
 
@@ -306,7 +308,7 @@ export class PaxosState {
   /** When it became the leader. */
   ledSince = 0
   /** Undecided entries that it proposed, by batch. */
-  readonly undecided: Inflight = new Inflight()
+  readonly undecided: Inflight = inflight()
   /** The last round of heartbeats. */
   round = 0
   /** The last round that a quorum confirmed. */
@@ -372,6 +374,7 @@ export class PaxosState {
     this.accepted = hard.accepted
     this.blankTo = hard.blankTo
     this.floor = hard.floor
+    this.relearn = hard.relearn
     this.initial = hard.initial
     this.membership = configs.at(decided).membership
     this.savedDecided = hard.decided
@@ -390,7 +393,7 @@ export class PaxosState {
 
   /** Whether it lacks its past, and counts for nothing. */
   get blank(): boolean {
-    return this.config <= this.blankTo
+    return this.config <= this.blankTo || this.relearn !== undefined
   }
 
   /** Whether it votes. */

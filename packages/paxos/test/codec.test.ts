@@ -195,11 +195,20 @@ test('a hard state is read as it was written, and none that contradicts itself',
       (a, b, decided, initial) => {
         const [accepted, promised] = a < b ? [a, b] : [b, a]
         const floor = initial === undefined ? undefined : { accepted: decided, length: promised }
-        const state = { promised, accepted, decided, blankTo: NEVER_TOLD, floor, initial }
+        const lost = {
+          decided: promised,
+          accepted,
+          floor: { accepted, length: decided },
+          configMax: a,
+        }
+        const relearn = decided % 2 === 0 ? lost : undefined
+        const state = { promised, accepted, decided, blankTo: NEVER_TOLD, floor, relearn, initial }
         expect(decode(hardStateCodec, encode(hardStateCodec, state))).toEqual(state)
         if (accepted === promised) return
         const turned = { ...state, promised: accepted, accepted: promised }
         expect(() => decode(hardStateCodec, encode(hardStateCodec, turned))).toThrow('promised')
+        const more = { ...state, relearn: { ...lost, accepted: promised + 1 } }
+        expect(() => decode(hardStateCodec, encode(hardStateCodec, more))).toThrow('promised')
       },
     ),
   )

@@ -187,6 +187,6 @@ export function snapshotAt(index: number, epoch: number, version = 1): SnapshotM
 /** A hard state of a member that was there from the start. */
 export function hardState(promised: number, took: number, decided: number): Uint8Array {
   const initial = membershipOf(abc)
-  const rest = { decided, blankTo: 0, floor: undefined, initial }
+  const rest = { decided, blankTo: 0, floor: undefined, relearn: undefined, initial }
   return encode(hardStateCodec, { promised, accepted: took, ...rest })
 }

@@ -18,6 +18,7 @@ import {
   stopSign,
 } from './edge-bench.ts'
 import { blankEdges } from './edges-blank.ts'
+import { relearnEdges } from './edges-relearn.ts'
 import type { PaxosMessage } from '../src/messages.ts'
 import type { Scenario } from './scenarios.ts'
 
@@ -26,6 +27,7 @@ const c2 = ballot(2, 'c')
 
 export const edges: Readonly<Record<string, Scenario>> = {
   ...blankEdges,
+  ...relearnEdges,
 
   'who waits to be replaced does not take over, though its leader asks it to'({ tracer }) {
     const bench = new Bench(tracer)
@@ -549,36 +551,5 @@ export const edges: Readonly<Record<string, Scenario>> = {
       ...prepare,
     })
     expect(sendAfterPersist[0]?.message).toMatchObject({ blank: false, accepted: b1, length: 4 })
-  },
-
-  'damage that may hide a stop-sign keeps its replica from voting under what that one began'({
-    tracer,
-  }) {
-    const recovered = {
-      hardState: hardState(b1, b1, 3),
-      lastIndex: 3,
-      epochs: [
-        { from: 0, epoch: 0 },
-        { from: 1, epoch: b1 },
-      ],
-      tail: entriesOf(3, b1),
-      faulty: [{ first: 2, last: 2 }],
-    }
-    const bench = new Bench(tracer, { recovered })
-    const sign = stopSign(2, b1, abc, 2)
-    bench.from('b', pulled(b1, 1, 3, [sign, ...entriesOf(3, b1)], 2))
-    bench.persisted()
-    expect(bench.core.status().membership.version).toBe(2)
-    const gap = bench.from('b', { ...accept(b1, [9, b1], []), config: 2 })
-    expect(gap.sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', blank: true })
-    bench.now = 2_000
-    const prepare = { accepted: 0, length: 0, decided: 0, transfer: false } as const
-    const { sendAfterPersist } = bench.from('c', {
-      type: 'prepare',
-      config: 2,
-      ballot: c2,
-      ...prepare,
-    })
-    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', blank: true })
   },
 }

@@ -4,6 +4,7 @@ import type { ExploreOptions, ExploreResult } from '@quorate/sim'
 import { ballotOf } from '../src/ballot.ts'
 import { explorablePaxos } from '../src/explorable.ts'
 import type { PaxosMessage } from '../src/index.ts'
+import { damage, withDamage } from './damaged.ts'
 import { beginWithoutC, lateNews, loseDisk } from './lost-disk.ts'
 
 /** One exploration and what it is known to find: the counts change only with the protocol. */
@@ -91,6 +92,18 @@ function lost(group: Group): void {
   group.send('a', 'c', news)
 }
 
+const ofB = { id: 'b', first: 2, last: 3 } as const
+
+/** As {@link lost}, with a disk of b that only cannot read what the second epoch began with, and what followed. */
+function damaged(group: Group): void {
+  led(group)
+  beginWithoutC(group)
+  damage(group, ofB)
+  const news = lateNews(group)
+  group.crash('a')
+  group.send('a', 'c', news)
+}
+
 export const duels: readonly Exploration[] = [
   {
     name: 'a first ballot and a proposal',
@@ -141,6 +154,18 @@ export const changes: readonly Exploration[] = [
     name: 'a voter that lost its disk, and is told of its group by one that lags behind',
     options: { ...base, ...nothing, prepare: lost, timeouts: 4, persistAtOnce: true },
     expected: { states: 3_750, transitions: 15_445, depth: 25, complete: true },
+  },
+  {
+    name: 'a voter that has lost the beginning of the epoch in which it had voted',
+    options: {
+      ...base,
+      ...nothing,
+      consensus: withDamage(base.consensus, ofB),
+      prepare: damaged,
+      timeouts: 4,
+      persistAtOnce: true,
+    },
+    expected: { states: 12_204, transitions: 50_117, depth: 19, complete: true },
   },
   {
     name: 'a change of leader while an entry is on its way',

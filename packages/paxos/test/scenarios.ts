@@ -6,6 +6,8 @@ import { CoreCluster } from '@quorate/sim'
 import { expect } from 'vitest'
 import type { PaxosMessage, PaxosOptions } from '../src/index.ts'
 import { mixed } from './chaos.ts'
+import type { Damage } from './damaged.ts'
+import { damage, withDamage } from './damaged.ts'
 import { beginWithoutC, lateNews, loseDisk } from './lost-disk.ts'
 
 type Group = CoreCluster<PaxosMessage>
@@ -21,14 +23,16 @@ interface GroupOptions {
   readonly paxos?: PaxosOptions
   readonly own?: Readonly<Record<NodeId, PaxosOptions>>
   readonly limits?: Partial<Limits>
+  readonly damage?: Damage
 }
 
 function groupOf(
   { tracer }: ScenarioContext,
   members: MembershipTarget,
-  { paxos = {}, own = {}, limits }: GroupOptions = {},
+  { paxos = {}, own = {}, limits, damage: damaged }: GroupOptions = {},
 ): Group {
-  const consensus = mixed(paxos, own)
+  const plain = mixed(paxos, own)
+  const consensus = damaged === undefined ? plain : withDamage(plain, damaged)
   return new CoreCluster<PaxosMessage>({ consensus, members, limits, tracer: () => tracer })
 }
 
@@ -436,8 +440,73 @@ const losing: Readonly<Record<string, Scenario>> = {
   },
 }
 
+/** How often a group of members was renewed for somebody. */
+function renewals(group: Group): number {
+  return group.replica('a').running.status().membership.version - 1
+}
+
+/** Fifty entries in the log of b, and then only so many: what it knew to be decided is damaged. */
+function damageMany(group: Group, lost: Damage): void {
+  elect(group, 'a')
+  for (let n = 0; n < 50; n++) put(group, 'a', `${n}`.padStart(8))
+  live(group, 1_200)
+  put(group, 'a', 'last')
+  live(group, 200)
+  damage(group, lost)
+}
+
+const relearning: Readonly<Record<string, Scenario>> = {
+  'decided entries that a disk has lost are all fetched at once, and its replica counts again'(
+    context,
+  ) {
+    const lost = { id: 'b', first: 5, last: 51 }
+    const limits = { messageBytesMax: 80 }
+    const group = groupOf(context, abc, { damage: lost, limits })
+    damageMany(group, lost)
+    let pulls = 0
+    group.watch = (event) => {
+      if (event.type === 'send' && event.message.message.type === 'pull') pulls += 1
+    }
+    live(group, 20)
+    expect(group.replica('b').running.status()).toMatchObject({ lastIndex: 51, commitIndex: 51 })
+    expect(pulls).toBeLessThan(12)
+    live(group, 200)
+    expect(renewals(group)).toBe(0)
+    group.crash('c')
+    put(group, 'a', 'with b alone')
+  },
+
+  'what a disk has lost in a group that sleeps is fetched, and the group sleeps again'(context) {
+    const lost = { id: 'b', first: 2, last: 51 }
+    const group = groupOf(context, abc, { ...sleepy, damage: lost })
+    damageMany(group, lost)
+    live(group, 5_000)
+    expect(group.replica('b').running.status()).toMatchObject({ commitIndex: 51, leader: 'a' })
+    expectAsleep(group)
+    expect(renewals(group)).toBe(0)
+  },
+
+  'who has lost decided entries is silent while nobody can bring them, and leads afterwards'(
+    context,
+  ) {
+    const lost = { id: 'b', first: 2, last: 51 }
+    const group = groupOf(context, abc, { damage: lost })
+    damageMany(group, lost)
+    group.partition(['b'], ['a', 'c'])
+    live(group, 5_000)
+    expect(group.replica('b').running.status()).toMatchObject({ role: 'follower', lastIndex: 1 })
+    group.heal()
+    live(group, 1_000)
+    const call = group.transfer('a', 'b')
+    live(group, 1_000)
+    expect(group.calls.get(call).state).toBe('done')
+    put(group, 'b', 'as a leader')
+  },
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   ...losing,
+  ...relearning,
   ...sleeping,
   ...preferring,
   ...growing,
