@@ -223,7 +223,10 @@ const preferring: Readonly<Record<string, Scenario>> = {
   },
 
   'a voter of priority 0 waits for others, and takes over when asked'(context) {
-    const group = groupOf(context, abc, { own: { a: { priority: 0 }, b: { priority: 0 } } })
+    // In a group that may sleep it would look for its leader instead.
+    const awake = { hibernateAfterMs: 0 }
+    const own = { a: { priority: 0 }, b: { priority: 0 } }
+    const group = groupOf(context, abc, { paxos: awake, own })
     expect(group.replica('a').running.wakeAt).toBe(Number.POSITIVE_INFINITY)
     live(group, 3_000)
     expect(group.leader()).toBe('c')

@@ -83,7 +83,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
 
   'a voter of priority 0 waits for others, and takes over when asked'(context) {
-    const group = groupOf(context, abc, {}, { own: { a: { priority: 0 }, b: { priority: 0 } } })
+    // In a group that may sleep it would look for its leader instead.
+    const awake = { hibernateAfterMs: 0 }
+    const group = groupOf(context, abc, awake, { own: { a: { priority: 0 }, b: { priority: 0 } } })
     expect(group.replica('a').running.wakeAt).toBe(Number.POSITIVE_INFINITY)
     live(group, 3_000)
     expect(group.leader()).toBe('c')

@@ -59,9 +59,9 @@ const algorithms: Readonly<
 }
 
 /** In three runs of ten, groups sleep when nobody has used them for so long. */
-function drawnPause(random: Random): number | undefined {
+function drawnPause(random: Random): number {
   const [sleeps, pauseMs] = [random.fraction() < 0.3, 50 + random.below(1_000)]
-  return sleeps ? pauseMs : undefined
+  return sleeps ? pauseMs : 0
 }
 
 /** How runs of an algorithm are simulated, all but the seed. */
