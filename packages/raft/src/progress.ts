@@ -2,7 +2,8 @@
 // and when the peer was last heard of.
 import type { LogIndex, NodeId } from '@quorate/core'
 import { assert } from '@quorate/core'
-import { Inflight } from './inflight.ts'
+import { inflight } from '@quorate/core/algorithm'
+import type { Inflight } from '@quorate/core/algorithm'
 
 /** How a peer is being fed; see {@link Progress.state}. */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot'
@@ -22,7 +23,7 @@ export class Progress {
   /** In `probe`: a message is on its way, no other follows before an answer or a heartbeat's. */
   probing = false
   /** What is on its way. */
-  readonly inflight: Inflight = new Inflight()
+  readonly inflight: Inflight = inflight()
   /** Answers to messages up to this one are about a log that the peer may no longer have. */
   staleUpTo = 0
   /** The latest message answered. */

@@ -14,12 +14,11 @@ import type {
   Tracer,
 } from '@quorate/core'
 import { isVoter } from '@quorate/core'
-import { outbox } from '@quorate/core/algorithm'
-import type { Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import { inflight, outbox } from '@quorate/core/algorithm'
+import type { Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { RaftMessage } from './messages.ts'
 import type { ConfigHistory } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
-import { Inflight } from './inflight.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Progress } from './progress.ts'
 import { PendingReads } from './pending-reads.ts'
@@ -145,7 +144,7 @@ export class RaftState {
   /** Every entry up to here has been applied. */
   applied: LogIndex
   /** What has been handed out to be applied and is not applied. */
-  readonly applyInflight: Inflight = new Inflight()
+  readonly applyInflight: Inflight = inflight()
   /** The read of old entries to be applied that is under way, 0 where none is. */
   applyReading = 0
 
@@ -192,7 +191,7 @@ export class RaftState {
   /** When it became the leader. */
   ledSince = 0
   /** Uncommitted entries that it proposed, by batch. */
-  readonly uncommitted: Inflight = new Inflight()
+  readonly uncommitted: Inflight = inflight()
   /** The last round of heartbeats, and the last that a quorum confirmed. */
   round = 0
   /** The last round that a quorum confirmed. */

@@ -188,7 +188,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'raft-log-inflight-bytes-leak',
-    file: `${src}/inflight.ts`,
+    file: 'packages/core/src/algorithm/inflight.ts',
     find: `    this.#start = 0
     this.#count = 0
     this.#bytes = 0
@@ -199,7 +199,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'What is on its way is forgotten with its bytes.',
     killedBy: [
       {
-        file: `${tests}/inflight.test.ts`,
+        file: 'packages/core/test/inflight.test.ts',
         name: 'the window of messages under way counts what is in it',
       },
     ],

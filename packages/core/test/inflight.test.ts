@@ -1,7 +1,7 @@
 // The window of messages under way, against a model that is too simple to be wrong.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Inflight } from '../src/inflight.ts'
+import { inflight } from '../src/algorithm/index.ts'
 
 test('the window of messages under way counts what is in it', () => {
   const act = fc.oneof(
@@ -11,24 +11,24 @@ test('the window of messages under way counts what is in it', () => {
   )
   fc.assert(
     fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
-      const inflight = new Inflight()
+      const window = inflight()
       let model: { last: number; bytes: number }[] = []
       let last = 0
       for (const each of acts) {
         if (each.do === 'add') {
           last += each.entries
-          inflight.add(last, each.bytes)
+          window.add(last, each.bytes)
           model.push({ last, bytes: each.bytes })
         } else if (each.do === 'acknowledge') {
-          inflight.acknowledge(last - each.back)
+          window.acknowledge(last - each.back)
           model = model.filter((message) => message.last > last - each.back)
         } else {
-          inflight.reset()
+          window.reset()
           model = []
         }
-        expect(inflight.count).toBe(model.length)
-        expect(inflight.bytes).toBe(model.reduce((sum, { bytes }) => sum + bytes, 0))
-        expect(inflight.clone().bytes).toBe(inflight.bytes)
+        expect(window.count).toBe(model.length)
+        expect(window.bytes).toBe(model.reduce((sum, { bytes }) => sum + bytes, 0))
+        expect(window.clone().bytes).toBe(window.bytes)
       }
     }),
   )

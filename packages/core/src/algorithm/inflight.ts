@@ -1,8 +1,8 @@
-// Append messages on their way to one follower: a ring that grows to its limit only where it must,
-// since a host may lead thousands of groups.
-import type { LogIndex } from '@quorate/core'
+// What is under way and not acknowledged, of messages to one follower or of entries to a state
+// machine: a ring that grows to its limit only where it must, since a host may lead thousands of groups.
+import type { LogIndex } from '../ids.ts'
 
-/** The append messages to one follower that have not been acknowledged. */
+/** Batches of entries that have not been acknowledged, in the order of their indexes. */
 export class Inflight {
   #last: number[] = []
   #size: number[] = []
@@ -15,12 +15,12 @@ export class Inflight {
     return this.#count
   }
 
-  /** Their payload bytes. */
+  /** Their bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Adds a message whose last entry is `last`. */
+  /** Adds a batch whose last entry is `last`, no smaller than the one before. */
   add(last: LogIndex, bytes: number): void {
     if (this.#count === this.#last.length) this.#grow()
     const at = (this.#start + this.#count) % this.#last.length
@@ -30,7 +30,7 @@ export class Inflight {
     this.#bytes += bytes
   }
 
-  /** Drops every message whose entries are all at or before `index`. */
+  /** Drops every batch whose entries are all at or before `index`. */
   acknowledge(index: LogIndex): void {
     while (this.#count > 0 && (this.#last[this.#start] as number) <= index) {
       this.#bytes -= this.#size[this.#start] as number
@@ -46,14 +46,19 @@ export class Inflight {
     this.#bytes = 0
   }
 
+  /** Becomes a copy of another. */
+  take(other: Inflight): void {
+    this.#last = other.#last.slice()
+    this.#size = other.#size.slice()
+    this.#start = other.#start
+    this.#count = other.#count
+    this.#bytes = other.#bytes
+  }
+
   /** An independent copy. */
   clone(): Inflight {
     const copy = new Inflight()
-    copy.#last = [...this.#last]
-    copy.#size = [...this.#size]
-    copy.#start = this.#start
-    copy.#count = this.#count
-    copy.#bytes = this.#bytes
+    copy.take(this)
     return copy
   }
 
@@ -73,4 +78,9 @@ export class Inflight {
     this.#size = size
     this.#start = 0
   }
+}
+
+/** A window with nothing in it. */
+export function inflight(): Inflight {
+  return new Inflight()
 }
