@@ -233,6 +233,7 @@ class RunningHost implements Host {
 
   async createReplica(options: ReplicaOptions): Promise<HostedReplica> {
     rejectUnknownOptions(options, REPLICA_OPTIONS, 'createReplica')
+    this.#checkOpen()
     requirePart('the consensus of createReplica', options.consensus, ['create'], 'raft()')
     requirePart(
       'the state machine of createReplica',
@@ -240,7 +241,6 @@ class RunningHost implements Host {
       ['apply'],
       '{ apply, query, … }',
     )
-    this.#checkOpen()
     const group = checkId(options.group, "a group's id")
     if (this.#replicas.has(group) || this.#busy.has(group)) {
       throw new Failure('CONFLICT', `host ${this.id} already has a replica of group "${group}"`)
