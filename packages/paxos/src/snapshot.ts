@@ -97,15 +97,18 @@ function install(r: PaxosState, snapshot: SnapshotMeta): void {
   }
   r.out.snapshot = snapshot
   r.out.compactTo = index
-  r.out.install = snapshot
   r.out.hardStateChanged = true
   r.snapshot = snapshot
   r.decided = Math.max(r.decided, index)
-  r.applying = Math.max(r.applying, index)
-  r.applyReading = 0
   r.repair = undefined
   r.event('install-snapshot', { index })
-  refillInstalled(r, index)
+  // A state machine that keeps its own state may be ahead of a log that was damaged.
+  if (index > r.applying) {
+    r.out.install = snapshot
+    r.applying = index
+    r.applyReading = 0
+    refillInstalled(r, index)
+  }
   if (r.configs.at(r.decided).membership.version !== before) activate(r)
   if (r.relearn !== undefined) relearned(r, before)
 }

@@ -143,6 +143,22 @@ export const relearnEdges: Readonly<Record<string, Scenario>> = {
     expect(standingAfterSnapshot(context, 3)).toMatchObject(standing)
   },
 
+  'a state machine that had applied more than the snapshot that its log needs goes on'(context) {
+    const ahead = start(context, damaged, 5)
+    const snapshot = snapshotAt(4, b1)
+    ahead.from('b', { type: 'offer', config: 1, ballot: b1, snapshot, others: [] })
+    const { persist, install } = ahead.step({ type: 'snapshotFetched', snapshot })
+    expect(persist).toMatchObject({ snapshot, compactTo: 4, truncateFrom: 2 })
+    expect(install).toBeUndefined()
+    expect(ahead.core.status()).toMatchObject({ commitIndex: 4, appliedIndex: 5 })
+    const { apply } = ahead.from('b', pulled(b1, 4, 6, entriesOf(5, b1, b1)))
+    const { apply: later } = ahead.persisted()
+    expect([...apply, ...later].map(({ index }) => index)).toEqual([6])
+    const behind = start(context, damaged, 1)
+    behind.from('b', { type: 'offer', config: 1, ballot: b1, snapshot, others: [] })
+    expect(behind.step({ type: 'snapshotFetched', snapshot }).install).toEqual(snapshot)
+  },
+
   'who has to learn entries again asks one member after the other, and takes over nothing'(
     context,
   ) {

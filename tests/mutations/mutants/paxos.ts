@@ -350,6 +350,14 @@ export const mutants: readonly Mutant[] = [
     killedBy: [edges],
   },
   {
+    id: 'paxos-applied-is-replaced-by-older',
+    file: `${src}/snapshot.ts`,
+    find: '  if (index > r.applying) {\n',
+    replace: '  if (index > 0) {\n',
+    breaks: 'A state machine that is ahead of a snapshot is not taken back to it.',
+    killedBy: [edges],
+  },
+  {
     id: 'paxos-members-of-another-time',
     file: `${src}/learn.ts`,
     find: 'const unknown = m.config === 0 && m.first <= r.configs.firstIndex\n',
