@@ -258,6 +258,17 @@ export const returning: Readonly<Record<string, Scenario>> = {
     put(group, group.leader() as NodeId, 'c counts again')
   },
 
+  'who loses its disk twice counts again, under the same leader'(context) {
+    const group = groupOf(context, abc)
+    elect(group, 'a')
+    put(group, 'a', 'x')
+    group.drop(vouchedSoon(group))
+    forget(group, 'c')
+    live(group, 2_000)
+    group.crash('b')
+    put(group, 'a', 'y')
+  },
+
   'what was acknowledged before it was vouched for commits as soon as that counts'(context) {
     const group = groupOf(context, abc)
     elect(group, 'a')

@@ -428,6 +428,83 @@ export const mutants: readonly Mutant[] = [
       { file: `${tests}/scenarios.test.ts`, name: 'an entry commits only once two zones hold it' },
     ],
   },
+  {
+    id: 'raft-state-blank-believes-all',
+    file: `${src}/vouching.ts`,
+    find: 'return r.blank ? r.verified : r.log.lastIndex',
+    replace: 'return r.log.lastIndex',
+    breaks: 'Who lacks its past takes for committed only what this leader has shown it.',
+    killedBy: [
+      {
+        file: `${tests}/returning.test.ts`,
+        name: 'who has nothing and was fed by a leader of before does not take it for committed',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-vouched-for-another',
+    file: `${src}/heartbeat.ts`,
+    find: 'if (r.blank && m.vouch === r.memory) vouchedFor(r, from)',
+    replace: 'if (r.blank && m.vouch !== 0) vouchedFor(r, from)',
+    breaks: 'Who lost its disk once more is not who was vouched for.',
+    killedBy: [
+      {
+        file: `${tests}/returning.test.ts`,
+        name: 'who loses its disk twice is not vouched for as who it was in between',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-lost-again-unseen',
+    file: `${src}/vouching.ts`,
+    find: 'if (memory === p.memory) return',
+    replace: 'if ((memory !== 0) === p.blank) return',
+    breaks: 'What was acknowledged before a disk was lost once more proves nothing.',
+    killedBy: [
+      {
+        file: `${tests}/returning.test.ts`,
+        name: 'who loses its disk twice counts again, under the same leader',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-counts-again-unused',
+    file: `${src}/vouching.ts`,
+    find: `  p.memory = 0
+  maybeCommit(r)`,
+    replace: `  p.memory = 0`,
+    breaks: 'What waits only for a peer that counts again commits as soon as it does.',
+    killedBy: [
+      {
+        file: `${tests}/returning.test.ts`,
+        name: 'what was acknowledged before it was vouched for commits as soon as that counts',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-last-term-taken',
+    file: `${src}/receive.ts`,
+    find: '(m.term > TERM_MAX && m.term > r.term + TERM_STEP_MAX)',
+    replace: 'm.term > TERM_MAX',
+    breaks: 'However far somebody has driven the terms, there is room to campaign in.',
+    killedBy: [
+      {
+        file: `${tests}/known-bugs.test.ts`,
+        name: 'a message of the last term there is leaves room to campaign in',
+      },
+    ],
+  },
+  {
+    id: 'raft-state-strangers-votes-kept',
+    file: `${src}/election.ts`,
+    find: `  if (!isVoter(r.membership, m.voter)) return
+`,
+    replace: '',
+    breaks: 'Nothing is kept of those who are no voters.',
+    killedBy: [
+      { file: `${tests}/known-bugs.test.ts`, name: 'who is no voter is not counted, nor kept' },
+    ],
+  },
 ]
 
 /** Well-known bugs that have no place in these sources. */
