@@ -70,8 +70,8 @@ export function becomeFollower(r: RaftState, term: Epoch, leader: NodeId | undef
   if (term > r.term) {
     r.term = term
     r.vote = undefined
-    r.verified = 0
     r.out.hardStateChanged = true
+    r.verified = 0
   }
   const wasLeader = r.role === 'leader'
   // A candidate's term alone is no reason to wait longer: where only this replica can win, others that
