@@ -183,6 +183,19 @@ describe('an overview', () => {
     })
   })
 
+  it('says that a host is drained once nothing is left on it or on its way to it', () => {
+    const stateOf = (voters: string[], to?: string[]): string | undefined => {
+      const move = to && { id: 1, to, reason: '' }
+      const shards = [{ epoch: 1, voters, move }]
+      const hosts = { a: 'active', b: 'draining' }
+      const placement = { version: 3, shards, hosts } as unknown as Placement
+      return overviewOf(status, placement).hosts[1]?.state
+    }
+    expect(stateOf(['a', 'b'])).toBe('draining')
+    expect(stateOf(['a'], ['b'])).toBe('draining')
+    expect(stateOf(['a'])).toBe('drained')
+  })
+
   it('stands without a map', () => {
     const overview = overviewOf(status, undefined, 'NO_QUORUM: gone')
     expect(overview.hosts.map(({ state }) => state)).toEqual(['unknown', 'unknown'])

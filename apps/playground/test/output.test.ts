@@ -2,11 +2,12 @@
 // and progress that keeps quiet where nobody watches.
 import { describe, expect, it } from 'vitest'
 import { QuorateError } from '@quorate/core'
+import { stopInTurn } from '../src/cluster/local-cluster.ts'
 import { parsePeers } from '../src/commands/node.ts'
-import { CommandEnd, exitCodes, exitOf } from '../src/output/exit-codes.ts'
+import { CommandEnd, exitCodes, exitOf, exitOfCode } from '../src/output/exit-codes.ts'
 import { createLogger } from '../src/output/log.ts'
 import { createProgress } from '../src/output/progress.ts'
-import { bytesAsJson, printable, table } from '../src/output/report.ts'
+import { bytesAsJson, counted, printable, table } from '../src/output/report.ts'
 
 describe('exit codes', () => {
   it('are distinct', () => {
@@ -24,6 +25,35 @@ describe('exit codes', () => {
     [new QuorateError('STORAGE_CORRUPT', ''), 9],
     [new Error('bug'), 1],
   ])('%s ends with %i', (error, code) => expect(exitCodes[exitOf(error)][0]).toBe(code))
+  it.each([
+    [8, 'config'],
+    [74, 'disk'],
+    [0, 'failed'],
+    [77, 'failed'],
+    [null, 'failed'],
+  ])('of another process, %s is passed on as %s', (code, exit) =>
+    expect(exitOfCode(code)).toBe(exit),
+  )
+})
+
+describe('hosts that are stopped', () => {
+  it('leave one after the other, and none waits for one that hangs', async () => {
+    const order: string[] = []
+    let release = (): void => {}
+    const hangs = new Promise<void>((resolve) => (release = resolve))
+    const host = (name: string, until: Promise<void>) => async (): Promise<void> => {
+      order.push(`${name} begins`)
+      await until
+      order.push(`${name} ends`)
+    }
+    const now = Promise.resolve()
+    const all = stopInTurn([host('a', now), host('b', hangs), host('c', now)], 5)
+    while (!order.includes('c ends')) await new Promise((resolve) => setImmediate(resolve))
+    expect(order).toEqual(['a begins', 'a ends', 'b begins', 'c begins', 'c ends'])
+    release()
+    await all
+    expect(order.at(-1)).toBe('b ends')
+  })
 })
 
 describe('output', () => {
@@ -35,6 +65,9 @@ describe('output', () => {
     expect(printable('a\nerror: fake\u001b[2J\u202egnp\0')).toBe(
       'a error: fake\\u001b[2J\\u202egnp\\u0000',
     )
+  })
+  it('counts one thing as one', () => {
+    expect([0, 1, 2].map((count) => counted(count, 'key'))).toEqual(['0 keys', '1 key', '2 keys'])
   })
   it('aligns columns', () => {
     expect(

@@ -70,7 +70,14 @@ function healthOf(view: ClusterView): readonly [state: string, why: string] {
   }
   const { length: moving } = view.moves
   const moves = moving === 0 ? '' : `; ${moving} being moved`
-  return ['healthy', `${view.hosts.length} hosts, ${length} shards, each with a leader${moves}`]
+  return [
+    'healthy',
+    `${counted(view.hosts.length, 'host')}, ${counted(length, 'shard')}, each with a leader${moves}`,
+  ]
+}
+
+function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }
 
 function showHealth(view: ClusterView): void {
@@ -87,14 +94,14 @@ function showHosts(view: ClusterView): void {
       const leads = host.shards.filter((shard) => shard.role === 'leader').length
       const keys = host.shards.reduce((sum, shard) => sum + shard.keys, 0)
       const text = host.reachable
-        ? `leads ${leads} of ${host.holds.length} shards · ${keys.toLocaleString('en')} keys · ${Math.round(host.memoryBytes / 1_048_576)}\u00a0MiB · up ${duration(host.upSeconds)} · pid ${host.pid}`
+        ? `leads ${leads} of ${counted(host.holds.length, 'shard')} · ${counted(keys, 'key')} · ${Math.round(host.memoryBytes / 1_048_576)}\u00a0MiB · up ${duration(host.upSeconds)} · pid ${host.pid}`
         : 'does not answer'
       const fill = make('span', '')
       fill.style.width = `${(100 * leads) / most}%`
       const held = make('span', 'held')
       held.style.width = `${(100 * host.holds.length) / most}%`
       const line = make('span', host.reachable ? '' : 'down', text)
-      if (host.state === 'draining' || host.state === 'cordoned') {
+      if (host.state !== 'active' && host.state !== 'unknown') {
         line.prepend(make('span', 'state', host.state), ' ')
       }
       const bar = make('span', 'bar', held, fill)

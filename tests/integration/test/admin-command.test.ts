@@ -149,7 +149,7 @@ describe('the commands of an operator', () => {
       expectFailure(await cluster.run('members', 'leave', 'd'), 4, /host d still holds shard/)
       const drained = await cluster.run('drain', 'd', '--wait', '--json')
       expect(drained.code).toBe(0)
-      expect(JSON.parse(drained.out)).toEqual({ host: 'd', state: 'draining', replicas: 0 })
+      expect(JSON.parse(drained.out)).toEqual({ host: 'd', state: 'drained', replicas: 0 })
       expect((await cluster.run('members', 'leave', 'd')).out).toContain('d has left')
       expect((await members(cluster)).hosts.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
       await cluster.stop('d')

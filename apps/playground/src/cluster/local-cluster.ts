@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { QuorateError } from '@quorate/core'
 import type { ClusterOptions } from '../commands/node.ts'
+import { CommandEnd, exitOfCode } from '../output/exit-codes.ts'
 import { urlHost } from '../server/address.ts'
 
 /** One host to be. */
@@ -76,6 +77,8 @@ export interface LocalCluster {
 
 const RESTART_MS = 2_000
 const RESTART_MS_MAX = 30_000
+const STOP_PATIENCE_MS = 2_000
+const KILLED_AFTER_MS = 10_000
 
 /** Starts all hosts and waits until each is ready; `report` is told of deaths and restarts. */
 export async function startLocalCluster(
@@ -102,7 +105,7 @@ export async function startLocalCluster(
       })
       child.once('exit', (code) =>
         reject(
-          new QuorateError('UNAVAILABLE', `host ${host.id} did not start (exit code ${code})`),
+          new CommandEnd(exitOfCode(code), `host ${host.id} did not start (exit code ${code})`),
         ),
       )
     })
@@ -130,16 +133,7 @@ export async function startLocalCluster(
   const stop = async (): Promise<void> => {
     stopping = true
     for (const timer of timers) clearTimeout(timer)
-    await Promise.all(
-      [...children.values()].map(async (child) => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const exited = once(child, 'exit')
-        child.kill('SIGTERM')
-        const late = setTimeout(() => child.kill('SIGKILL'), 10_000)
-        await exited
-        clearTimeout(late)
-      }),
-    )
+    await stopInTurn([...children.values()].map((child) => () => ended(child)))
   }
 
   try {
@@ -148,6 +142,35 @@ export async function startLocalCluster(
     await stop()
     throw error
   }
+}
+
+/**
+ * Stops hosts one after the other: those that all leave at once have nobody to hand leadership over
+ * to. One that takes longer than `patienceMs` does not keep the next one waiting.
+ */
+export async function stopInTurn(
+  stops: readonly (() => Promise<void>)[],
+  patienceMs: number = STOP_PATIENCE_MS,
+): Promise<void> {
+  const under: Promise<void>[] = []
+  for (const stop of stops) {
+    const one = stop()
+    under.push(one)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, patienceMs)))
+    await Promise.race([one, late])
+    clearTimeout(timer)
+  }
+  await Promise.all(under)
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), KILLED_AFTER_MS)
+  await exited
+  clearTimeout(late)
 }
 
 function startedIn(delayMs: number): string {

@@ -4,8 +4,11 @@
 export interface MemberOverview {
   /** Its name. */
   readonly id: string
-  /** What it is to the placement; `unknown` where the map cannot be read. */
-  readonly state: 'active' | 'cordoned' | 'draining' | 'unknown'
+  /**
+   * What it is to the placement: `drained` once nothing is left on a host that is being drained,
+   * `unknown` where the map cannot be read.
+   */
+  readonly state: 'active' | 'cordoned' | 'draining' | 'drained' | 'unknown'
   /** Whether it answers. */
   readonly reachable: boolean
   /** Whether it has not been reached for `--suspect-after`. */

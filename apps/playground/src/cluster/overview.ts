@@ -13,7 +13,7 @@ export function overviewOf(
   const shards = status.shards.filter(({ voters, owners }) => voters.length + owners.length > 0)
   const hosts = status.hosts.map(({ id, reachable, suspect, address }): MemberOverview => ({
     id,
-    state: placement === undefined ? 'unknown' : (placement.hosts[id] ?? 'unknown'),
+    state: stateOf(id, placement),
     reachable,
     suspect,
     address,
@@ -34,6 +34,18 @@ export function overviewOf(
     paused: placement?.paused ?? false,
     mapError,
   }
+}
+
+function stateOf(id: string, placement: Placement | undefined): MemberOverview['state'] {
+  const state = placement?.hosts[id] ?? 'unknown'
+  return state === 'draining' && replicasLeft(placement, id) === 0 ? 'drained' : state
+}
+
+/** How many shards a host has or is about to get. */
+export function replicasLeft(placement: Placement | undefined, host: string): number {
+  return (placement?.shards ?? []).filter(
+    ({ voters, move }) => voters.includes(host) || move?.to.includes(host) === true,
+  ).length
 }
 
 /** Asks for both at once; a map that no quorum tells leaves the status. */

@@ -8,7 +8,7 @@ import type { ClusterFile } from '../cluster/cluster-file.ts'
 import { DEFAULT_DATA, readClusterFile, writeClusterFile } from '../cluster/cluster-file.ts'
 import { checkPorts, planHosts, startLocalCluster } from '../cluster/local-cluster.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
-import { printResult } from '../output/report.ts'
+import { counted, printResult } from '../output/report.ts'
 import { untilStopped } from '../server/until-stopped.ts'
 import type { ClusterOptions } from './node.ts'
 import { withCluster } from './node.ts'
@@ -103,10 +103,9 @@ async function checkLayout(options: DemoOptions): Promise<ClusterFile['hosts']> 
 
 function introduction(options: DemoOptions, dashboard: string): string {
   const data = options.data === resolve(DEFAULT_DATA) ? '' : ` --data ${options.data}`
-  const hosts = options.nodes === 1 ? '1 host' : `${options.nodes} hosts`
   const stays = options.storage === 'memory' ? 'the data goes with it' : 'the data stays'
-  const replicas = options.replicas === 1 ? '1 replica' : `${options.replicas} replicas`
-  return `quorate: ${hosts}, ${options.shards} shards of ${replicas} each, ${options.consensus} over ${options.storage}
+  const { nodes, shards, replicas } = options
+  return `quorate: ${counted(nodes, 'host')}, ${counted(shards, 'shard')} of ${counted(replicas, 'replica')} each, ${options.consensus} over ${options.storage}
 
   dashboard   ${dashboard}
   data        ${options.data}

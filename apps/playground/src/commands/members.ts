@@ -4,10 +4,10 @@ import type { KvClient } from '@quorate/kv'
 import { clientAddresses, removeFromClusterFile } from '../cluster/cluster-file.ts'
 import { answers, tellOfLeaving } from '../cluster/join.ts'
 import type { ClusterOverview } from '../cluster/overview-types.ts'
-import { readOverview } from '../cluster/overview.ts'
+import { readOverview, replicasLeft } from '../cluster/overview.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { createProgress } from '../output/progress.ts'
-import { printResult, table } from '../output/report.ts'
+import { counted, printResult, table } from '../output/report.ts'
 import type { ClientOptions } from './options.ts'
 import { refuseUnknown, withClient, withConnection } from './options.ts'
 
@@ -191,23 +191,21 @@ async function tellOfDrain(client: KvClient, host: string, options: WaitOptions)
   const progress = createProgress(options.json !== true && options.wait === true)
   let left = await leftOn(client, host, options)
   while (options.wait === true && left > 0) {
-    progress.update(() => `${host} has ${left} ${left === 1 ? 'replica' : 'replicas'} left`)
+    progress.update(() => `${host} has ${counted(left, 'replica')} left`)
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     left = await leftOn(client, host, options)
   }
   progress.end()
-  printResult(options, { host, state: 'draining', replicas: left }, () =>
+  const state = left === 0 ? 'drained' : 'draining'
+  printResult(options, { host, state, replicas: left }, () =>
     left === 0
       ? `${host} holds nothing any more: "members leave ${host}" forgets it`
-      : `${host} is being drained, ${left} ${left === 1 ? 'replica' : 'replicas'} to go: "members" shows how far it is`,
+      : `${host} is being drained, ${counted(left, 'replica')} to go: "members" shows how far it is`,
   )
 }
 
 async function leftOn(client: KvClient, host: string, options: ClientOptions): Promise<number> {
-  const { shards } = await client.admin.placement({ timeoutMs: options.timeout })
-  return shards.filter(
-    ({ voters, move }) => voters.includes(host) || move?.to.includes(host) === true,
-  ).length
+  return replicasLeft(await client.admin.placement({ timeoutMs: options.timeout }), host)
 }
 
 async function knownHost(client: KvClient, host: string, options: ClientOptions): Promise<void> {

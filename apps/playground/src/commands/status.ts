@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { KvStatus } from '@quorate/kv'
 import { CommandEnd } from '../output/exit-codes.ts'
-import { printResult, table } from '../output/report.ts'
+import { counted, printResult, table } from '../output/report.ts'
 import type { ClientOptions } from './options.ts'
 import { withClient, withConnection } from './options.ts'
 
@@ -36,7 +36,7 @@ function textOf(status: KvStatus): string {
     host.id,
     standing(host),
     `leads ${host.leads}`,
-    `${host.replicas} replicas`,
+    counted(host.replicas, 'replica'),
   ])
   const shards = status.shards.map((shard) => [
     String(shard.shard),
@@ -54,7 +54,7 @@ function textOf(status: KvStatus): string {
       : `under-replicated: shards ${short.map(({ shard }) => shard).join(', ')}`
   const keys = status.shards.reduce((sum, shard) => sum + shard.keys, 0)
   return [
-    `cluster ${status.cluster}, ${status.shards.length} shards, ${keys} keys`,
+    `cluster ${status.cluster}, ${counted(status.shards.length, 'shard')}, ${counted(keys, 'key')}`,
     '',
     table(hosts),
     '',

@@ -60,6 +60,12 @@ export class CommandEnd extends Error {
   }
 }
 
+/** What another process of this command ended with. */
+export function exitOfCode(code: number | null): Exit {
+  const found = Object.entries(exitCodes).find(([, [known]]) => known === code)
+  return found === undefined || code === 0 ? 'failed' : (found[0] as Exit)
+}
+
 /** The exit code that an error stands for. */
 export function exitOf(error: unknown): Exit {
   if (error instanceof CommandEnd) return error.exit

@@ -71,6 +71,11 @@ export function printable(text: string): string {
   )
 }
 
+/** A number with its noun: `1 key`, `2 keys`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 /** Columns of text, aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
