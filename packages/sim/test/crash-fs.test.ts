@@ -119,4 +119,45 @@ describe('a simulated file system', () => {
     fs.unlink('/a')
     expect(fs.freeBytes).toBe(1_124)
   })
+
+  it('lets a sector rot that was there before a process, and no other', () => {
+    for (const how of ['bits', 'lost-write', 'misdirected'] as const) {
+      const hit = new Set<number>()
+      for (let seed = 0; seed < 40; seed++) {
+        const fs = withFile()
+        fs.process = 1
+        const file = fs.open('/a', 'r+')
+        file.writev([bytes(512, 2)], 512)
+        file.writev([bytes(512, 3)], 2_048)
+        file.datasync()
+        const before = content(fs, '/a') ?? []
+        expect(fs.rot(how, 0, createRandom(seed))).toBeUndefined()
+        const path = fs.rot(how, 1, createRandom(seed))
+        // A misdirected write has nowhere else to come from here.
+        expect(path).toBe(how === 'misdirected' ? undefined : '/a')
+        const seen = content(fs, '/a') ?? []
+        expect(content(fs.afterCrash([]), '/a')).toEqual(seen)
+        seen.forEach((byte, at) => {
+          if (byte !== before[at]) hit.add(Math.floor(at / 512))
+        })
+        // Where all of it is old, all that is not empty may be hit.
+        if (fs.rot(how, 2, createRandom(seed + 100)) === undefined) continue
+        const later = content(fs, '/a') ?? []
+        expect(later.slice(1_024, 2_048).every((byte) => byte === 0)).toBe(true)
+      }
+      expect([...hit]).toEqual(how === 'misdirected' ? [] : [0])
+    }
+  })
+
+  it('lets nothing rot that a failed sync has kept from the disk', () => {
+    const fs = withFile()
+    const file = fs.open('/a', 'r+')
+    file.writev([bytes(1_024, 2)], 0)
+    fs.hook = ({ name }) => {
+      if (name === 'datasync') throw new Error('EIO')
+    }
+    expect(() => file.datasync()).toThrow('EIO')
+    fs.process = 1
+    expect(fs.rot('bits', 1, createRandom(1))).toBeUndefined()
+  })
 })

@@ -31,6 +31,18 @@ describe('a storage on simulated files', () => {
     for (const kind of disk) expect(result.faults[kind]).toBeGreaterThan(0)
   })
 
+  it('is found out where it takes what has rotted for what was never finished', async () => {
+    const faults = ['crash', 'rot'] as const
+    for (let seed = 1; seed <= 60; seed++) {
+      const change = { faults, members: 5, everything: true, seed }
+      const result = await simulate({ ...options(), ...change })
+      if (result.failure === undefined) continue
+      expect(failureKind(result)).toBe('storage-durable')
+      return
+    }
+    expect.fail('nothing was noticed')
+  })
+
   const omissions: readonly Omission[] = ['sync', 'directory-sync', 'poison']
   it.each(omissions)('is found out where it leaves out: %s', async (without) => {
     for (let seed = 1; seed <= 60; seed++) {

@@ -55,6 +55,23 @@ export const mutants: readonly Mutant[] = [
     killedBy: ['packages/sim/test/disk.test.ts'],
   },
   {
+    id: 'sim-rot-of-the-last-write',
+    file: 'packages/sim/src/fs/rot.ts',
+    find: 'if ((inode.writers.get(sector) ?? since) >= since) continue',
+    replace: 'if ((inode.writers.get(sector) ?? since) > since) continue',
+    breaks:
+      'Rot also takes what was written a moment ago, which no storage can tell from a torn write.',
+    killedBy: ['packages/sim/test/crash-fs.test.ts'],
+  },
+  {
+    id: 'sim-rot-excuses-everything',
+    file: 'packages/sim/src/run/shadow-log.ts',
+    find: 'rotten ? this.#matchesRotten(image) : isSame(this.#told, image)',
+    replace: 'rotten || isSame(this.#told, image)',
+    breaks: 'A storage whose files have rotted may start from anything.',
+    killedBy: ['packages/sim/test/watched-storage.test.ts'],
+  },
+  {
     id: 'sim-disk-forgets',
     file: 'packages/sim/src/run/disk.ts',
     find: 'for (const { unfinished } of this.groups.values()) unfinished.clear()',

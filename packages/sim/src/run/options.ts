@@ -69,7 +69,9 @@ export interface SimulateOptions {
   readonly driftMax?: number | undefined
   /**
    * Makes the storage of each start of a host, on simulated files: a real one under the faults of a disk.
-   * Its data does not rot here, so `rot` does nothing then. Default: a log of the simulator's own.
+   * With `rot` it is sectors of its files that rot. It has to refuse to start then (`STORAGE_CORRUPT`),
+   * and its disk is replaced; or to call entries faulty; or to go back to an older snapshot and the log
+   * that follows it. Default: a log of the simulator's own.
    */
   readonly storage?: StorageFactory | undefined
   /** Limits to replace. Default: some seeds have some very small ones. */

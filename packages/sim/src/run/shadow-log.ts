@@ -59,8 +59,7 @@ export class ShadowLog {
   recovered(host: NodeId, image: DiskImage, rotten = false): readonly WriteBatch[] {
     const acknowledged = this.#told.lastIndex
     const kept: WriteBatch[] = []
-    const matches = (): boolean =>
-      isSame(this.#told, rotten ? this.#forward(image) : image, rotten ? image : undefined)
+    const matches = (): boolean => (rotten ? this.#matchesRotten(image) : isSame(this.#told, image))
     let isPrefix = matches()
     for (const batch of this.#underWay) {
       if (isPrefix) break
@@ -85,17 +84,18 @@ export class ShadowLog {
     this.#told.apply(batch)
   }
 
-  /** What an image that has gone back to an older snapshot would be with the one that was told. */
-  #forward(image: DiskImage): DiskImage {
-    const { snapshot, firstIndex } = this.#told
-    const older = image.snapshot?.id
-    const isOlder = older !== undefined && older !== snapshot?.id && this.#before.has(older)
-    if (!isOlder || snapshot === undefined || image.lastIndex < firstIndex - 1) return image
-    const forward = image.clone()
-    forward.snapshot = snapshot
-    if (firstIndex > image.firstIndex)
-      forward.apply({ seq: 0, append: [], compactTo: firstIndex - 1 })
-    return forward
+  /** Entries may be faulty, and the snapshot one before the one told, with the log that follows it. */
+  #matchesRotten(image: DiskImage): boolean {
+    const told = this.#told.clone()
+    const found = image.clone()
+    const older = found.snapshot?.id
+    if (older !== undefined && older !== told.snapshot?.id && this.#before.has(older)) {
+      found.snapshot = told.snapshot
+      const compactTo = Math.max(told.firstIndex, found.firstIndex) - 1
+      if (compactTo > found.lastIndex || compactTo > (told.snapshot?.index ?? 0)) return false
+      for (const each of [told, found]) each.apply({ seq: 0, append: [], compactTo })
+    }
+    return isSame(told, found, image)
   }
 }
 
@@ -111,7 +111,7 @@ export function shadowOf(image: DiskImage): ShadowLog {
   return shadow
 }
 
-/** Whether two images are equal, but for entries that `rotten` calls faulty. */
+/** Whether two images are equal, but for what `rotten` cannot read. */
 function isSame(a: DiskImage, b: DiskImage, rotten?: DiskImage): boolean {
   if (a.firstIndex !== b.firstIndex || a.baseEpoch !== b.baseEpoch) return false
   if (a.snapshot?.id !== b.snapshot?.id || a.entries.length !== b.entries.length) return false
