@@ -1,5 +1,5 @@
 // The dashboard: what the page shows in a real browser, and whom its HTTP side refuses.
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:http'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasChromium } from './chromium.ts'
 import type { ProcessCluster } from './processes.ts'
 import { processCluster } from './processes.ts'
 
@@ -14,15 +15,6 @@ const IDS = ['a', 'b', 'c']
 const SCRIPT = '<script>alert(1)</script>'
 let cluster: ProcessCluster
 let origin: string
-
-function hasChromium(): boolean {
-  try {
-    execFileSync('chromium', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** The page's elements after its scripts have run for some seconds. */
 async function dumpPage(): Promise<string> {
