@@ -32,16 +32,29 @@ export interface Clock {
   defer(callback: () => void): void
 }
 
+// The platform takes a longer delay for none at all.
+const DELAY_MS_MAX = 2 ** 31 - 1
+
+function setTimer(delayMs: number, callback: () => void): Timer {
+  let handle: ReturnType<typeof setTimeout>
+  const arm = (leftMs: number): void => {
+    const rest = leftMs - DELAY_MS_MAX
+    handle =
+      rest > 0
+        ? setTimeout(() => arm(rest), DELAY_MS_MAX)
+        : setTimeout(callback, Math.max(0, leftMs))
+  }
+  arm(delayMs)
+  return { cancel: () => clearTimeout(handle) }
+}
+
 /** The platform's clock. */
 export function systemClock(): Clock {
   const immediate = typeof setImmediate === 'function' ? setImmediate : undefined
   return {
     now: () => performance.now(),
     wallNow: () => Date.now(),
-    setTimer(delayMs, callback) {
-      const handle = setTimeout(callback, Math.max(0, delayMs))
-      return { cancel: () => clearTimeout(handle) }
-    },
+    setTimer,
     // Node runs immediates right after the sockets that were ready; elsewhere a task boundary comes
     // only with a timer's delay, so the end of the current job has to do.
     defer: (callback) =>

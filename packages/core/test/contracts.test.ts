@@ -225,4 +225,28 @@ describe('systemClock', () => {
       vi.useRealTimers()
     }
   })
+
+  it('waits as long as it is told to, also for longer than the platform can', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const ran: string[] = []
+      const { setTimer } = systemClock()
+      const month = 30 * 24 * 3_600_000
+      setTimer(month, () => ran.push('a month'))
+      setTimer(2 ** 31 - 1, () => ran.push('25 days'))
+      const never = setTimer(Number.POSITIVE_INFINITY, () => ran.push('never'))
+      await vi.advanceTimersByTimeAsync(2 ** 31 - 2)
+      expect(ran).toEqual([])
+      await vi.advanceTimersByTimeAsync(month - 2 ** 31 + 1)
+      expect(ran).toEqual(['25 days'])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(ran).toEqual(['25 days', 'a month'])
+      await vi.advanceTimersByTimeAsync(3 * month)
+      expect(ran).toHaveLength(2)
+      never.cancel()
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })

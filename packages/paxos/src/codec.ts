@@ -1,15 +1,14 @@
 // Messages as bytes: a version, a kind, then fields as varints. Indexes of entries are not
 // written, since they follow from the message, and epochs of entries only where they change.
-import type { ByteReader, ByteWriter, Codec, Entry, NodeId } from '@quorate/core'
+import type { ByteReader, ByteWriter, Codec, NodeId } from '@quorate/core'
 import {
   QuorateError,
   checkId,
-  entryKindByte,
-  entryKindOf,
   isQuorateError,
   membershipCodec,
   snapshotMetaCodec,
 } from '@quorate/core'
+import { readEntries, writeEntries } from '@quorate/core/algorithm'
 import { readFloor, writeFloor } from './hard-state.ts'
 import type { HeartbeatReply, PaxosMessage, Promise1b, Pulled } from './messages.ts'
 
@@ -72,7 +71,7 @@ function writeBody(writer: ByteWriter, m: PaxosMessage): void {
       writer.varint(m.prevEpoch)
       writer.varint(m.syncTo)
       writer.varint(m.decided)
-      return writeEntries(writer, m.entries)
+      return writeEntries(writer, m.entries, 0)
     case 'accepted':
       writer.varint(m.index)
       return writer.uint8(flags(m.gap, m.partial, m.blank))
@@ -138,7 +137,7 @@ function readBody(
     case 'accept': {
       const [prev, prevEpoch] = [reader.varint(), reader.varint()]
       const [syncTo, decided] = [reader.varint(), reader.varint()]
-      const entries = readEntries(reader, prev, ballot)
+      const entries = readEntries(reader, prev, 0, ballot)
       return { type, config, ballot, prev, prevEpoch, syncTo, decided, entries }
     }
     case 'accepted': {
@@ -213,7 +212,7 @@ function writePromise(writer: ByteWriter, m: Promise1b): void {
   writer.uint8(flags(m.blank, m.floor !== undefined))
   if (m.floor !== undefined) writeFloor(writer, m.floor)
   writer.varint(m.prev)
-  writeEntries(writer, m.entries)
+  writeEntries(writer, m.entries, 0)
 }
 
 function readPromise(reader: ByteReader, head: Head): Promise1b {
@@ -222,7 +221,7 @@ function readPromise(reader: ByteReader, head: Head): Promise1b {
   const blank = (bits & 1) !== 0
   const floor = (bits & 2) === 0 ? undefined : readFloor(reader)
   const prev = reader.varint()
-  const entries = readEntries(reader, prev, head.ballot)
+  const entries = readEntries(reader, prev, 0, head.ballot)
   return { type: 'promise', ...head, accepted, length, decided, blank, floor, prev, entries }
 }
 
@@ -249,47 +248,14 @@ function writePulled(writer: ByteWriter, m: Pulled): void {
   writer.varint(m.decided)
   writer.uint8(flags(m.base !== undefined))
   if (m.base !== undefined) membershipCodec.write(writer, m.base)
-  writeEntries(writer, m.entries)
+  writeEntries(writer, m.entries, 0)
 }
 
 function readPulled(reader: ByteReader, head: Head): Pulled {
   const [prev, decided] = [reader.varint(), reader.varint()]
   const base = readFlags(reader, 1) === 0 ? undefined : membershipCodec.read(reader)
-  const entries = readEntries(reader, prev, head.ballot)
+  const entries = readEntries(reader, prev, 0, head.ballot)
   return { type: 'pulled', ...head, prev, decided, base, entries }
-}
-
-function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
-  writer.varint(entries.length)
-  let epoch = 0
-  for (let at = 0; at < entries.length; at++) {
-    const entry = entries[at] as Entry
-    // The kind's byte also says whether the epoch grows here, and only then by how much.
-    const grows = entry.epoch !== epoch
-    writer.uint8(entryKindByte(entry.kind) | (grows ? 0x80 : 0))
-    if (grows) writer.varint(entry.epoch - epoch)
-    epoch = entry.epoch
-    writer.bytes(entry.payload)
-  }
-}
-
-function readEntries(reader: ByteReader, prev: number, ballot: number): readonly Entry[] {
-  const count = reader.count(2)
-  if (prev + count > Number.MAX_SAFE_INTEGER) throw malformed('an index over 2^53 - 1')
-  const entries: Entry[] = []
-  let epoch = 0
-  for (let at = 1; at <= count; at++) {
-    const head = reader.uint8()
-    if ((head & 0x80) !== 0) {
-      const growth = reader.varint()
-      if (growth === 0) throw malformed('an epoch that grows by nothing')
-      epoch += growth
-    }
-    const kind = entryKindOf(head & 0x7f)
-    entries.push({ index: prev + at, epoch, kind, payload: reader.bytes() })
-  }
-  if (epoch > ballot) throw malformed('an entry of a larger ballot than its message')
-  return entries
 }
 
 function writeIds(writer: ByteWriter, ids: readonly NodeId[]): void {

@@ -1,7 +1,8 @@
 // Messages as bytes: a version, a kind, the term, then what the kind's layout lists. Indexes of
 // entries are not written, since they follow from the message, and terms only where they change.
-import type { ByteReader, ByteWriter, Codec, Entry, NodeId } from '@quorate/core'
-import { QuorateError, entryKindByte, entryKindOf, isId, snapshotMetaCodec } from '@quorate/core'
+import type { ByteReader, Codec, NodeId } from '@quorate/core'
+import { QuorateError, isId, snapshotMetaCodec } from '@quorate/core'
+import { readEntries, writeEntries } from '@quorate/core/algorithm'
 import type { AppendRequest, RaftMessage, SnapshotOffer } from './messages.ts'
 
 /** The version of the messages. */
@@ -56,7 +57,7 @@ const KINDS: ReadonlyMap<string, number> = new Map(LAYOUTS.map(({ type }, kind) 
 /** A message as its layout sees it. */
 type Fields = Record<string, unknown>
 
-/** How Raft's messages are written. Entries' payloads are views into the bytes read. */
+/** How Raft's messages are written. Entries' payloads may be views into the bytes read. */
 export const raftCodec: Codec<RaftMessage> = {
   write(writer, message) {
     const kind = KINDS.get(message.type) as number
@@ -77,7 +78,7 @@ export const raftCodec: Codec<RaftMessage> = {
       writer.varint(list.length)
       for (const each of list) writer.text(each)
     }
-    if (message.type === 'append') writeEntries(writer, message)
+    if (message.type === 'append') writeEntries(writer, message.entries, message.prevTerm)
     else if (message.type === 'snapshotOffer') snapshotMetaCodec.write(writer, message.snapshot)
   },
   read(reader) {
@@ -95,8 +96,10 @@ export const raftCodec: Codec<RaftMessage> = {
     for (const name of numbers) fields[name] = reader.varint()
     for (const name of id ?? []) fields[name] = readId(reader)
     if (ids !== undefined) fields[ids] = readIds(reader)
-    if (type === 'append') readEntries(reader, fields as unknown as Writable<AppendRequest>)
-    else if (type === 'snapshotOffer') {
+    if (type === 'append') {
+      const append = fields as unknown as Writable<AppendRequest>
+      append.entries = readEntries(reader, append.prevIndex, append.prevTerm, append.term)
+    } else if (type === 'snapshotOffer') {
       ;(fields as unknown as Writable<SnapshotOffer>).snapshot = snapshotMetaCodec.read(reader)
     }
     return fields as unknown as RaftMessage
@@ -104,39 +107,6 @@ export const raftCodec: Codec<RaftMessage> = {
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
-
-function writeEntries(writer: ByteWriter, message: AppendRequest): void {
-  writer.varint(message.entries.length)
-  let term = message.prevTerm
-  for (const entry of message.entries) {
-    // The kind's byte also says whether the term grows here, and only then by how much.
-    const grows = entry.epoch !== term
-    writer.uint8(entryKindByte(entry.kind) | (grows ? 0x80 : 0))
-    if (grows) writer.varint(entry.epoch - term)
-    term = entry.epoch
-    writer.bytes(entry.payload)
-  }
-}
-
-function readEntries(reader: ByteReader, message: Writable<AppendRequest>): void {
-  const { prevIndex, term } = message
-  const count = reader.count(2)
-  if (prevIndex + count > Number.MAX_SAFE_INTEGER) throw malformed('an index over 2^53 - 1')
-  const entries: Entry[] = []
-  let epoch = message.prevTerm
-  for (let at = 1; at <= count; at++) {
-    const head = reader.uint8()
-    if ((head & 0x80) !== 0) {
-      const growth = reader.varint()
-      if (growth === 0) throw malformed('a term that does not grow')
-      epoch += growth
-    }
-    const kind = entryKindOf(head & 0x7f)
-    entries.push({ index: prevIndex + at, epoch, kind, payload: reader.bytes() })
-  }
-  if (epoch > term) throw malformed('an entry of a later term')
-  message.entries = entries
-}
 
 function readIds(reader: ByteReader): readonly NodeId[] {
   const count = reader.count(2)
