@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { StateMachine } from '@quorate/core'
 import { raft } from '@quorate/raft'
-import type { SimulateOptions, Workload } from '@quorate/sim'
+import type { OperationRecord, SimulateOptions, Workload } from '@quorate/sim'
 import { failureKind, simulate } from '@quorate/sim'
 
 interface Guide {
   readonly bank: () => StateMachine
   readonly traffic: Workload
-  readonly test: () => Promise<void>
-  readonly judged: (seed: number) => Promise<{ readonly failure: unknown }>
+  readonly survives: () => Promise<void>
+  readonly noMoneyIsMade: (history: readonly OperationRecord[]) => string | undefined
   readonly draw: (seed: number) => Promise<void>
 }
 
@@ -32,9 +32,25 @@ afterAll(() => rmSync(module, { force: true }))
 describe('the guide', () => {
   it('tests a bank that is right', async () => {
     process.env.SEEDS = '5'
-    const { test, judged } = await load()
-    await expect(test()).resolves.toBeUndefined()
-    expect((await judged(3)).failure).toBeUndefined()
+    const { bank, traffic, survives, noMoneyIsMade } = await load()
+    await expect(survives()).resolves.toBeUndefined()
+    const setup = { consensus: raft(), stateMachine: bank, workload: traffic, seed: 3 }
+    const judged: string[] = []
+    const judge: typeof noMoneyIsMade = (history) => {
+      judged.push(`${history.length > 0}`)
+      return noMoneyIsMade(history)
+    }
+    expect((await simulate({ ...setup, judge })).failure).toBeUndefined()
+    expect(judged).toEqual(['true'])
+  })
+
+  it('warns of money that is made', async () => {
+    const { bank, traffic, noMoneyIsMade } = await load()
+    const generous: typeof noMoneyIsMade = (history) =>
+      noMoneyIsMade(history.filter(({ kind }) => kind === 'query'))
+    const setup = { consensus: raft(), stateMachine: bank, workload: traffic, seed: 3 }
+    const { failure } = await simulate({ ...setup, judge: generous })
+    expect(String(failure?.error)).toMatch(/an account held \d+ when 0 had been paid in/)
   })
 
   async function found(stateMachine: () => StateMachine): Promise<string | undefined> {

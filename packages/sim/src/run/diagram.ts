@@ -57,7 +57,8 @@ export function spaceTime(recording: Recording, options: DiagramOptions = {}): s
   const x = (ms: number): number =>
     LEFT + (Math.min(Math.max(ms, fromMs), toMs) - fromMs) * PIXELS_PER_MS
   const y = (id: NodeId): number => TOP + recording.hosts.indexOf(id) * LANE
-  const width = Math.ceil(x(toMs)) + 40
+  const longest = Math.max(...recording.hosts.map((id) => id.length))
+  const width = Math.ceil(x(toMs)) + 40 + 7 * longest
   const height = TOP + recording.hosts.length * LANE
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
@@ -105,6 +106,8 @@ function lane(
   const out = [
     `<text x="8" y="${y + 4}" font-weight="bold">${escape(id)}</text>`,
     `<line x1="${LEFT}" y1="${y}" x2="${x(toMs)}" y2="${y}" stroke="#333"/>`,
+    // Once more where the page opens: at the end.
+    `<text x="${x(toMs) + 8}" y="${y + 4}" font-weight="bold">${escape(id)}</text>`,
   ]
   let downSince: number | undefined
   let label = 0
