@@ -9,7 +9,7 @@ import type { Seen } from './sim-kv-history.ts'
 import { judgeHistory, judgeWatch, kvHistory } from './sim-kv-history.ts'
 import type { Order, Schedule } from './sim-kv-plan.ts'
 import { settled } from './sim-kv-rest.ts'
-import type { SimKv } from './sim-kv-store.ts'
+import type { SimKv, SimKvOptions } from './sim-kv-store.ts'
 import { groupOf, simKv } from './sim-kv-store.ts'
 
 const RECOVERY_MS = 60_000
@@ -39,12 +39,15 @@ export interface ScheduleResult {
   readonly happened: Readonly<Record<string, number>>
 }
 
-/** Runs a schedule. */
-export async function runSchedule(schedule: Schedule): Promise<ScheduleResult> {
+/** Runs a schedule, on a storage that is handed in where there is one. */
+export async function runSchedule(
+  schedule: Schedule,
+  storage?: SimKvOptions['storage'],
+): Promise<ScheduleResult> {
   const marks = new Map<string, number>()
   const { consensus, ...rest } = schedule.algorithm
   const algorithm = { ...rest, consensus: marked(consensus, marks) }
-  const store = await simKv({ ...schedule, algorithm, balanceLeaders: true })
+  const store = await simKv({ ...schedule, algorithm, storage, balanceLeaders: true })
   return new Run(store, schedule, marks).run()
 }
 

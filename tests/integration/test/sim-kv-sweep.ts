@@ -5,6 +5,7 @@ import type { AlgorithmName, DrawOptions, Schedule } from './sim-kv-plan.ts'
 import { drawRanged, drawSchedule } from './sim-kv-plan.ts'
 import type { ScheduleResult } from './sim-kv-run.ts'
 import { runSchedule } from './sim-kv-run.ts'
+import type { SimKvOptions } from './sim-kv-store.ts'
 
 /** How a store's keys are in shards. */
 export type Layout = 'slots' | 'ranges'
@@ -37,6 +38,7 @@ export async function kvSweep(
   name: AlgorithmName,
   layout: Layout,
   usual: number,
+  storage?: SimKvOptions['storage'],
 ): Promise<KvSweepResult> {
   const count = Number(process.env.SIM_KV_SEEDS ?? usual)
   const first = Number(process.env.SIM_KV_FIRST_SEED ?? 1)
@@ -45,7 +47,7 @@ export async function kvSweep(
   const failures: string[] = []
   const started = process.cpuUsage()
   for (let seed = first; seed < first + count && failures.length < 3; seed++) {
-    const result = await runSchedule(draw(name, layout, seed))
+    const result = await runSchedule(draw(name, layout, seed), storage)
     total.schedules++
     total.simulatedMs += result.simulatedMs
     total.events += result.events
@@ -53,9 +55,9 @@ export async function kvSweep(
     if (result.decided) total.decided++
     for (const [what, times] of Object.entries(result.happened))
       happened[what] = (happened[what] ?? 0) + times
-    if (result.failure !== undefined) failures.push(report(name, result))
+    if (result.failure !== undefined) failures.push(report(name, result, storage !== undefined))
     else if (createRandom(seed).fork('recheck').fraction() < 0.05) {
-      const again = await runSchedule(draw(name, layout, seed))
+      const again = await runSchedule(draw(name, layout, seed), storage)
       if (again.traceHash === result.traceHash) total.rechecked++
       else failures.push(`seed ${seed} gave ${result.traceHash}, then ${again.traceHash}`)
     }
@@ -70,10 +72,11 @@ export async function kvSweep(
 }
 
 /** A failed schedule in words, with the command that runs it again. */
-export function report(name: AlgorithmName, result: ScheduleResult): string {
+export function report(name: AlgorithmName, result: ScheduleResult, onFiles = false): string {
   const { schedule, failure, traceHash, events } = result
   if (failure === undefined) return ''
-  const file = schedule.ranges === undefined ? 'sim-kv' : 'sim-kv-ranges'
+  const kind = schedule.ranges === undefined ? 'sim-kv' : 'sim-kv-ranges'
+  const test = onFiles ? `sim-kv-files.test.ts -t ${name}` : `${kind}-${name}.test.ts`
   const { faults, orders, algorithm: _algorithm, ...rest } = schedule
   const plan = [...faults, ...orders].toSorted((a, b) => a.atMs - b.atMs)
   const text = String(failure.error instanceof Error ? failure.error.stack : failure.error)
@@ -82,6 +85,6 @@ export function report(name: AlgorithmName, result: ScheduleResult): string {
     `  ${text.slice(0, 20_000)}`,
     `setup ${JSON.stringify(rest)}`,
     ...plan.map((each) => `  ${JSON.stringify(each)}`),
-    `replay: SIM_KV_FIRST_SEED=${schedule.seed} SIM_KV_SEEDS=1 npx vitest run tests/integration/test/${file}-${name}.test.ts`,
+    `replay: SIM_KV_FIRST_SEED=${schedule.seed} SIM_KV_SEEDS=1 npx vitest run tests/integration/test/${test}`,
   ].join('\n')
 }

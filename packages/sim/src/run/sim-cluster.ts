@@ -22,6 +22,7 @@ import type { Fault, FaultKind } from './faults.ts'
 import { GroupWatch } from './group-watch.ts'
 import type { HostScope } from './host-clock.ts'
 import { HostOscillator, hostClock } from './host-clock.ts'
+import type { StorageFactory } from './machine-storage.ts'
 import { Nemesis } from './nemesis.ts'
 import type { NetworkCounts, NetworkFaults } from './network.ts'
 import { SimNetwork } from './network.ts'
@@ -75,7 +76,12 @@ export interface SimClusterOptions {
   readonly disk?: Partial<DiskFaults> | undefined
   /** Limits to replace. */
   readonly limits?: Partial<Limits> | undefined
-  /** Told of everything that becomes durable. */
+  /**
+   * Makes the storage of each start of a host, on simulated files; it has to be right about them as in
+   * `simulate`. Default: a log of the simulator's own.
+   */
+  readonly storage?: StorageFactory | undefined
+  /** Told of everything that becomes durable; with a `storage`, of removals alone. */
   readonly onDurable?: ((event: DurableEvent) => void) | undefined
   /** Where a host's log lines go. Default: nowhere. */
   readonly loggerOf?: ((host: NodeId) => Logger) | undefined
@@ -207,7 +213,7 @@ class Cluster implements SimCluster {
       groups: options.groups ?? [],
       leaderOf: (group) => this.#leaderHost(group),
       crash: (host, power) => this.crash(host.id, power),
-      wipe: (host) => host.disk.groups.clear(),
+      wipe: (host) => host.disk.wipe(),
       happened: () => {},
     })
   }
@@ -375,6 +381,7 @@ class Cluster implements SimCluster {
       network: this.#network,
       limits: this.#options.limits,
       membersOf: () => undefined,
+      storage: this.#options.storage,
       groups: [],
       snapshots: { everyEntries: 0, keepEntries: 0 },
       program: (running) => this.#program(known, running),

@@ -74,7 +74,13 @@ export class WatchedStorage implements MachineStorage {
   async open(context: StorageContext): Promise<void> {
     await this.#inner.open(context)
     const { disk, scope, start } = this.#context
-    if (!scope.over) disk.readSince = start
+    if (scope.over) return
+    disk.readSince = start
+    // A removal that had begun may have been durable before the process ended.
+    const there = new Set(this.#inner.groups().map(({ id }) => id))
+    for (const [id, { dropping }] of disk.groups) {
+      if (dropping === true && !there.has(id)) disk.groups.delete(id)
+    }
   }
 
   identity(): StorageIdentity | undefined {
@@ -96,9 +102,12 @@ export class WatchedStorage implements MachineStorage {
   async drop(id: GroupId): Promise<void> {
     const { disk, scope } = this.#context
     const group = disk.groups.get(id)
+    disk.watcher.dropping?.(disk.host, id, false)
     if (group !== undefined) group.dropping = true
     await this.#inner.drop(id)
-    if (!scope.over) disk.groups.delete(id)
+    if (scope.over) return
+    disk.groups.delete(id)
+    disk.watcher.dropping?.(disk.host, id, true)
   }
 
   writtenOf(id: GroupId): DiskImage | undefined {
