@@ -14,13 +14,18 @@ export function adopt(r: PaxosState): void {
   else pullNext(r)
 }
 
-/** The log to go on from: by accepted ballot first and length only then, among those who count. */
+/**
+ * The log to go on from: by accepted ballot first and length only then, among those who count. One that
+ * lacks what was accepted under its ballot is none to go on from: either its voter counts for nothing,
+ * or somebody shows more.
+ */
 function choose(r: PaxosState): void {
   const own = r.promises.get(r.id) as Standing
   let from = r.id
   let best = own
   for (const [id, standing] of r.promises) {
-    if (standing.blank || !isBetter(standing, best)) continue
+    const whole = !standing.blank && standing.floor === undefined
+    if (!whole || !isBetter(standing, best)) continue
     from = id
     best = standing
   }

@@ -492,6 +492,20 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(bench.core.status()).toMatchObject({ role: 'leader', lastIndex: 3 })
   },
 
+  'the log of one that lost what it had accepted is adopted by nobody, however large its ballot'({
+    tracer,
+  }) {
+    const bench = new Bench(tracer)
+    bench.tick()
+    for (const from of ['b', 'c']) bench.from(from, { ...answer(1), ballot: c2 })
+    bench.persisted()
+    const { epoch } = bench.core.status()
+    bench.from('b', promise(epoch, { accepted: c2, length: 1, floor: { accepted: c2, length: 3 } }))
+    const entries = entriesOf(1, b1, b1)
+    bench.from('c', promise(epoch, { accepted: b1, length: 2, entries }))
+    expect(bench.core.status()).toMatchObject({ role: 'leader', lastIndex: 2 })
+  },
+
   'a follower that lost what it had acknowledged to its leader says where it stands'({ tracer }) {
     const recovered = {
       hardState: hardState(b1, b1, 1),

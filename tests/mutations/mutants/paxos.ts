@@ -13,10 +13,18 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'paxos-highest-vote-ignored',
     file: `${src}/adopt.ts`,
-    find: 'if (standing.blank || !isBetter(standing, best)) continue',
-    replace: 'if (standing.blank || !isBetter(standing, best) || from === r.id) continue',
+    find: 'if (!whole || !isBetter(standing, best)) continue',
+    replace: 'if (!whole || !isBetter(standing, best) || from === r.id) continue',
     breaks: 'A new leader goes on from the log of the largest accepted ballot in its quorum.',
     killedBy: [edges],
+  },
+  {
+    id: 'paxos-adopts-what-is-damaged',
+    file: `${src}/adopt.ts`,
+    find: 'const whole = !standing.blank && standing.floor === undefined\n',
+    replace: 'const whole = !standing.blank\n',
+    breaks: 'A log that lacks its end is not adopted for the ballot of that end.',
+    killedBy: [edges, { file: 'tests/integration/test/sim-paxos.test.ts', name: 'seed 31000104,' }],
   },
   {
     id: 'paxos-lowest-vote',
