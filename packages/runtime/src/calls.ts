@@ -13,7 +13,7 @@ import type {
 import { abortError, checkId, QuorateError, offAbort, onAbort } from '@quorate/core'
 import { Arrivals } from './arrivals.ts'
 import type { FrameRecord } from './frame.ts'
-import { writeCall, writeFailure, writeResult } from './frame.ts'
+import { failureOf, writeCall, writeFailure, writeResult } from './frame.ts'
 import type { CallHandler } from './host.ts'
 import type { Meters } from './metrics.ts'
 import type { Outbox } from './outbox.ts'
@@ -55,7 +55,14 @@ export function createCalls(
   const closing = new AbortController()
   let lastId = 0
   let serving = 0
+  const shares = new Map<NodeId, number>()
+  // One peer leaves room for the others.
+  const shareMax = Math.ceil(limits.pendingCallsMax / 2)
 
+  const noService = (service: string): QuorateError =>
+    new QuorateError('UNAVAILABLE', `host ${host} has no service "${service}"`)
+  const tooMany = (): QuorateError =>
+    new QuorateError('LIMIT_EXCEEDED', 'too many calls under way', { retryable: true })
   const isNew = (from: NodeId, id: number): boolean => {
     let arrived = arrivals.get(from)
     if (arrived === undefined) arrivals.set(from, (arrived = new Arrivals()))
@@ -68,12 +75,11 @@ export function createCalls(
     const fail = (error: unknown): void =>
       void outbox.append(from, 'fast', (w) => writeFailure(w, id, error))
     if (served === undefined) {
-      return fail(new QuorateError('UNAVAILABLE', `host ${host} has no service "${service}"`))
+      return fail(noService(service))
     }
-    if (serving >= limits.pendingCallsMax) {
-      return fail(
-        new QuorateError('LIMIT_EXCEEDED', 'too many calls under way', { retryable: true }),
-      )
+    const share = shares.get(from) ?? 0
+    if (serving >= limits.pendingCallsMax || share >= shareMax) {
+      return fail(tooMany())
     }
     const reply = (result: Uint8Array): void => {
       if (outbox.append(from, served.lane, (w) => writeResult(w, id, result)) === 'dropped') {
@@ -82,16 +88,15 @@ export function createCalls(
       }
     }
     serving++
-    runHandler(served.handler, body, { from, signal: closing.signal }).then(
-      (result) => {
+    shares.set(from, share + 1)
+    runHandler(served.handler, body, { from, signal: closing.signal })
+      .finally(() => {
         serving--
-        reply(result)
-      },
-      (error: unknown) => {
-        serving--
-        fail(error)
-      },
-    )
+        const left = (shares.get(from) ?? 1) - 1
+        if (left > 0) shares.set(from, left)
+        else shares.delete(from)
+      })
+      .then(reply, fail)
   }
 
   return {
@@ -106,14 +111,10 @@ export function createCalls(
       if (closing.signal.aborted) throw new QuorateError('CLOSED', 'the host is closed')
       if (signal?.aborted) throw abortError(signal, `the call of "${service}"`)
       if (pending.size >= limits.pendingCallsMax) {
-        throw new QuorateError('LIMIT_EXCEEDED', 'too many calls under way', { retryable: true })
+        throw tooMany()
       }
-      if (to === host) {
-        const own = services.get(service)
-        if (own === undefined)
-          throw new QuorateError('UNAVAILABLE', `host ${host} has no service "${service}"`)
-        return own.handler(request, { from: host, signal: closing.signal })
-      }
+      const own = to === host ? services.get(service) : undefined
+      if (to === host && own === undefined) throw noService(service)
       const id = ++lastId
       return new Promise<Uint8Array>((resolve, reject) => {
         const unknown = (why: string, cause?: unknown): void =>
@@ -145,7 +146,14 @@ export function createCalls(
             reject(error)
           },
         })
-        if (outbox.append(to, 'fast', (w) => writeCall(w, id, service, request)) === 'dropped') {
+        if (own !== undefined) {
+          runHandler(own.handler, request, { from: host, signal: closing.signal }).then(
+            (body) => pending.get(id)?.resolve(body),
+            (error: unknown) => pending.get(id)?.reject(failureOf(error)),
+          )
+        } else if (
+          outbox.append(to, 'fast', (w) => writeCall(w, id, service, request)) === 'dropped'
+        ) {
           pending.get(id)?.reject(new QuorateError('LIMIT_EXCEEDED', 'the request exceeds a frame'))
         }
       })

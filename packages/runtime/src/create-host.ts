@@ -156,7 +156,7 @@ class RunningHost implements Host {
     this.#outbox = createOutbox(turns, limits, options.transport, this.#meters)
     this.#calls = createCalls(id, clock, limits, logger, this.#outbox, this.#meters)
     this.#ticker = createTicker(clock, TICK_GRID_MS, this.#meters.stallSeconds)
-    this.#snapshots = createSnapshotServer(limits, (group) => this.#replicas.get(group)?.log)
+    this.#snapshots = createSnapshotServer(clock, limits, (group) => this.#replicas.get(group)?.log)
     this.#context = {
       id,
       clock,

@@ -72,11 +72,16 @@ export function writeResult(writer: ByteWriter, id: number, body: Uint8Array): v
   writer.bytes(body)
 }
 
-/** Appends the failure of a call; an error without a code becomes `UNAVAILABLE`. */
+/** What a caller is told where a handler threw: an error without a code becomes `UNAVAILABLE`. */
+export function failureOf(error: unknown): QuorateError {
+  if (isQuorateError(error)) return error
+  const message = error instanceof Error ? error.message : 'the handler failed'
+  return new QuorateError('UNAVAILABLE', message, { cause: error })
+}
+
+/** Appends the failure of a call. */
 export function writeFailure(writer: ByteWriter, id: number, error: unknown): void {
-  const failure = isQuorateError(error)
-    ? error
-    : new QuorateError('UNAVAILABLE', error instanceof Error ? error.message : 'the handler failed')
+  const failure = failureOf(error)
   writer.uint8(FAILURE)
   writer.varint(id)
   writer.text(failure.code)
@@ -113,6 +118,9 @@ function readError(reader: ByteReader): QuorateError {
   // A newer host may know codes that this one does not: they are kept, a program that does not
   // know them treats them as it treats any other.
   const code = reader.text() as ErrorCode
+  if (!/^[A-Z][A-Z_]{0,63}$/.test(code)) {
+    throw new QuorateError('MALFORMED', 'an error whose code is none')
+  }
   const retryable = reader.uint8() === 1
   const message = reader.text()
   let details: Record<string, unknown> = {}

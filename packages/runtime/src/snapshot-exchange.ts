@@ -12,6 +12,7 @@ import type {
   SnapshotFetch,
   SnapshotMeta,
   SnapshotWriter,
+  Timer,
 } from '@quorate/core'
 import { ByteReader, ByteWriter, isQuorateError, QuorateError } from '@quorate/core'
 import type { Calls } from './calls.ts'
@@ -24,6 +25,8 @@ export const SNAPSHOT_SERVICE = 'quorate-snapshots'
 const CHUNK_TIMEOUT_MS = 5_000
 const ROUNDS_MAX = 8
 const READERS_MAX = 16
+/** A reader that was not asked for one to two of these is closed: it holds a file, also of what was deleted. */
+const SWEEP_MS = 15_000
 
 interface ChunkRequest {
   readonly group: GroupId
@@ -57,6 +60,7 @@ interface OpenReader {
   readonly iterator: AsyncIterator<Uint8Array>
   offset: number
   rest: Uint8Array
+  idle: boolean
 }
 
 /** Gives chunks of stored snapshots to other hosts. */
@@ -69,16 +73,26 @@ export interface SnapshotServer {
 
 /** Makes the server of a host; `logOf` finds the log of a group that it holds. */
 export function createSnapshotServer(
+  clock: Clock,
   limits: Limits,
   logOf: (group: GroupId) => LogStorage | undefined,
 ): SnapshotServer {
   // Chunks are asked for in order: an open reader per transfer spares a seek for each chunk.
   const readers = new Map<string, OpenReader>()
+  let sweeper: Timer | undefined
 
   const forget = async (key: string): Promise<void> => {
     const reader = readers.get(key)
     readers.delete(key)
     await reader?.iterator.return?.()
+  }
+  const sweep = (): void => {
+    sweeper = undefined
+    for (const [key, reader] of readers) {
+      if (reader.idle) forget(key).catch(ignore)
+      reader.idle = true
+    }
+    if (readers.size > 0) sweeper = clock.setTimer(SWEEP_MS, sweep)
   }
   const fill = async (reader: OpenReader, bytes: number): Promise<Uint8Array> => {
     const parts: Uint8Array[] = []
@@ -124,6 +138,7 @@ export function createSnapshotServer(
         iterator: log.readSnapshot(id, { offset })[Symbol.asyncIterator](),
         offset,
         rest: new Uint8Array(0),
+        idle: false,
       }
       const chunk = await fill(reader, bytes)
       reader.offset += chunk.length
@@ -131,11 +146,14 @@ export function createSnapshotServer(
       else {
         if (readers.size >= READERS_MAX) await forget(readers.keys().next().value as string)
         await forget(key)
+        reader.idle = false
         readers.set(key, reader)
+        sweeper ??= clock.setTimer(SWEEP_MS, sweep)
       }
       return chunk
     },
     async close() {
+      sweeper?.cancel()
       await Promise.all([...readers.keys()].map(forget))
     },
   }

@@ -1,6 +1,6 @@
 // Proposals that are made where nobody leads: what becomes of them, and what is said of them.
 import { describe, expect, it } from 'vitest'
-import { decodeUtf8, encodeUtf8, isQuorateError, QuorateError } from '@quorate/core'
+import { createRandom, decodeUtf8, encodeUtf8, isQuorateError, QuorateError } from '@quorate/core'
 import { Arrivals } from '../src/arrivals.ts'
 import { expectRejection } from './fixtures/expect-rejection.ts'
 import { scriptedGroup } from './fixtures/group.ts'
@@ -210,6 +210,27 @@ describe('arrivals', () => {
     expect(arrivals.isNew(6)).toBe(true)
     expect(arrivals.isNew(1_000_000)).toBe(true)
     expect(arrivals.isNew(1_000_000 - 4_095)).toBe(true)
-    expect(arrivals.isNew(1_000_000 - 4_096)).toBe(false)
+    expect(arrivals.isNew(1_000_000 - 4_200)).toBe(false)
+  })
+
+  it('are told apart as by one who remembers all of them', () => {
+    const random = createRandom(7)
+    const faults: string[] = []
+    for (let run = 0; run < 50; run++) {
+      const arrivals = new Arrivals()
+      const known = new Set<number>()
+      let highest = 0
+      for (let call = 0; call < 2_000; call++) {
+        const reach = random.below(3) === 0 ? 6_000 : 40
+        const id = Math.max(1, highest + random.below(reach) - reach / 2)
+        const isNew = arrivals.isNew(id)
+        // Of what is too old nothing is known for certain, but never is one new twice.
+        const wrong = id > highest - 4_096 ? isNew === known.has(id) : isNew && known.has(id)
+        if (wrong) faults.push(`${id} after ${highest}: ${String(isNew)}`)
+        known.add(id)
+        highest = Math.max(highest, id)
+      }
+    }
+    expect(faults).toEqual([])
   })
 })

@@ -11,6 +11,7 @@ const barriers = 'packages/runtime/test/barriers.test.ts'
 const frames = 'packages/runtime/test/frames.test.ts'
 const room = 'packages/runtime/test/room.test.ts'
 const soak = { file: 'tests/integration/test/runtime-soak.test.ts', name: 'hosts that stay' }
+const peers = 'packages/runtime/test/peers.test.ts'
 const composing = 'packages/runtime/test/composing.test.ts'
 
 export const mutants: readonly Mutant[] = [
@@ -256,6 +257,81 @@ export const mutants: readonly Mutant[] = [
     replace: 'gone ||=',
     breaks: 'What arrived of a snapshot is not thrown away because another host never had it.',
     killedBy: [hosts],
+  },
+  {
+    id: 'runtime-arrivals-window-kept',
+    file: `${src}/arrivals.ts`,
+    find: 'for (let at = Math.max(this.#last + 1, word - WORDS + 1); at <= word; at++)',
+    replace: 'for (let at = Math.max(this.#last + 2, word - WORDS + 1); at <= word; at++)',
+    breaks: 'A number that has not come yet is new.',
+    killedBy: [{ file: forwarding, name: 'are told apart as by one who remembers all of them' }],
+  },
+  {
+    id: 'runtime-share-unbounded',
+    file: `${src}/calls.ts`,
+    find: 'serving >= limits.pendingCallsMax || share >= shareMax',
+    replace: 'serving >= limits.pendingCallsMax',
+    breaks: 'One peer leaves room for the calls of others.',
+    killedBy: [{ file: peers, name: 'has half of what may be under way' }],
+  },
+  {
+    id: 'runtime-share-never-given-back',
+    file: `${src}/calls.ts`,
+    find: 'if (left > 0) shares.set(from, left)',
+    replace: 'if (left >= 0) shares.set(from, left + 1)',
+    breaks: 'A call that has ended makes room for another.',
+    killedBy: [{ file: peers, name: 'has half of what may be under way' }],
+  },
+  {
+    id: 'runtime-codes-unchecked',
+    file: `${src}/frame.ts`,
+    find: 'if (!/^[A-Z][A-Z_]{0,63}$/.test(code)) {',
+    replace: 'if (code === undefined) {',
+    breaks: 'A peer puts no text of its choice where a code is kept.',
+    killedBy: [{ file: peers, name: 'names codes of errors' }],
+  },
+  {
+    id: 'runtime-readers-stay-open',
+    file: `${src}/snapshot-exchange.ts`,
+    find: 'if (reader.idle) forget(key).catch(ignore)',
+    replace: 'if (reader.idle && reader.offset < 0) forget(key).catch(ignore)',
+    breaks: 'A snapshot that nobody reads any more is closed.',
+    killedBy: [{ file: peers, name: 'leaves no file open for long' }],
+  },
+  {
+    id: 'runtime-own-calls-endless',
+    file: `${src}/calls.ts`,
+    find: '      const own = to === host ? services.get(service) : undefined\n',
+    replace: `      const own = to === host ? services.get(service) : undefined
+      if (own !== undefined) return own.handler(request, { from: host, signal: closing.signal })
+`,
+    breaks: 'A call of the host to itself ends with its deadline, its signal and the host.',
+    killedBy: [{ file: peers, name: 'ends with its deadline' }],
+    hangs: true,
+  },
+  {
+    id: 'runtime-timers-overflow',
+    file: 'packages/core/src/clock.ts',
+    find: 'rest > 0',
+    replace: 'rest > Number.MAX_VALUE',
+    breaks: 'A timer waits for as long as it is told to.',
+    killedBy: [
+      { file: 'packages/core/test/contracts.test.ts', name: 'longer than the platform can' },
+    ],
+  },
+  {
+    id: 'runtime-frames-kept-by-entries',
+    file: 'packages/core/src/algorithm/entries.ts',
+    find: `  ownMemory(entries)
+`,
+    replace: '',
+    breaks: 'An entry that is kept keeps nothing else of the frame that it came in.',
+    killedBy: [
+      {
+        file: 'packages/core/test/entries.test.ts',
+        name: 'hold no more memory than twice their own',
+      },
+    ],
   },
 ]
 
