@@ -22,19 +22,19 @@ export interface BenchCluster {
 }
 
 const factories: Readonly<
-  Record<Algorithm, (options: { hibernateAfterMs: number }) => ConsensusFactory>
+  Record<Algorithm, (options: { hibernateAfterMs?: number | undefined }) => ConsensusFactory>
 > = { raft, paxos }
 
 /** Starts a cluster; resolves once every shard has taken a write. */
 export async function startCluster(options: {
   readonly ids: readonly string[]
   readonly consensus: Algorithm
-  /** After how long without anything to do a shard falls asleep. Default 0: never. */
+  /** After how long without anything to do a shard falls asleep; 0: never. Default: the algorithm's own. */
   readonly hibernateAfterMs?: number | undefined
   readonly partitioner: Partitioner
   readonly managed?: ManagedOptions
 }): Promise<BenchCluster> {
-  const { ids, partitioner, managed, hibernateAfterMs = 0 } = options
+  const { ids, partitioner, managed, hibernateAfterMs } = options
   const consensus = factories[options.consensus]({ hibernateAfterMs })
   const network = memoryNetwork()
   const hosts = await Promise.all(

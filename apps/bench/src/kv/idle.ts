@@ -8,8 +8,10 @@ import type { Algorithm } from './cluster.ts'
 export interface IdleOptions {
   /** The algorithm. */
   readonly consensus: Algorithm
-  /** After how long without anything to do a shard falls asleep; 0: never. */
-  readonly hibernateAfterMs: number
+  /** After how long without anything to do a shard falls asleep; 0: never. Default: the algorithm's own. */
+  readonly hibernateAfterMs?: number | undefined
+  /** For how long nobody asks anything before it is measured, in milliseconds. */
+  readonly settleMs: number
   /** How many shards. */
   readonly shards: number
   /** For how long. */
@@ -18,14 +20,14 @@ export interface IdleOptions {
 
 /** The share of one core that three hosts use together while nothing is asked of them. */
 export async function measureIdle(options: IdleOptions): Promise<object> {
-  const { consensus, hibernateAfterMs, shards, seconds } = options
+  const { consensus, hibernateAfterMs, settleMs, shards, seconds } = options
   const ids = ['a', 'b', 'c']
   const partitioner = hashRing({ members: ids, shards, replicas: 3 })
   const managed = { balanceLeaders: true }
   const cluster = await startCluster({ ids, consensus, hibernateAfterMs, partitioner, managed })
   try {
     // Groups fall asleep only after a while without anything to do.
-    await passing(seconds * 1_000)
+    await passing(settleMs)
     const cpu = process.cpuUsage()
     const started = performance.now()
     await passing(seconds * 1_000)
@@ -34,7 +36,7 @@ export async function measureIdle(options: IdleOptions): Promise<object> {
     return {
       shards,
       hosts: 3,
-      hibernateAfterMs,
+      hibernateAfterMs: hibernateAfterMs ?? 'default',
       corePercent: round(percent),
       corePercentEach: round(percent / 3),
     }
