@@ -162,7 +162,7 @@ describe('a client', () => {
     const options = { addresses: ['nobody'], dialer: memoryNetwork().dialer() }
     await expect(connect({ ...options, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringMatching(/^no host answered within 50 ms at nobody: ./) as string,
+      message: expect.stringMatching(/^no host answered within 50 ms: .*nobody/) as string,
       cause: { code: 'UNAVAILABLE' },
     })
     const controller = new AbortController()

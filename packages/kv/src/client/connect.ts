@@ -139,8 +139,9 @@ class Links {
     const timer = this.clock.setTimer(timeoutMs, () => {
       const tried = this.#options.addresses.join(', ')
       const cause = this.#obstacle
-      const why = cause instanceof Error ? `: ${cause.message}` : ''
-      const message = `no host answered within ${timeoutMs} ms at ${tried}${why}`
+      const why = cause instanceof Error ? `: ${cause.message.trim()}` : ''
+      const where = why.includes(tried) ? '' : ` at ${tried}`
+      const message = `no host answered within ${timeoutMs} ms${where}${why}`
       this.#first?.reject(new QuorateError('UNAVAILABLE', message, { cause }))
     })
     for (const address of this.#options.addresses) this.#link(address).dial()
