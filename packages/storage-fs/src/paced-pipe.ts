@@ -1,5 +1,5 @@
 // A pipe that behaves as the one of production does, with no thread: each step takes as long as whoever
-// paces it says, and what is published meanwhile goes with the next sync. For simulations.
+// paces it says, and what is published meanwhile goes with the next sync. For simulations and tests.
 import type { Fs, FsFile } from './fs.ts'
 import { isNoSpace } from './fs.ts'
 import type { FsOp, LogPipe, PipeEvents } from './log-pipe.ts'

@@ -26,7 +26,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'storage-sync-skipped',
-    file: `${src}/inline-pipe.ts`,
+    file: `${src}/paced-pipe.ts`,
     find: '      target.file.datasync()\n',
     replace: '',
     breaks: 'A write resolves only once it would survive the loss of power.',
@@ -50,8 +50,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'storage-sync-tried-again',
-    file: `${src}/inline-pipe.ts`,
-    find: '      this.#failed = { error }\n      return this.#events?.failed(error)',
+    file: `${src}/paced-pipe.ts`,
+    find: '      this.#failed = true\n      return this.#events?.failed(error)',
     replace: '      target.file.datasync()',
     breaks: 'A failed sync is never tried again.',
     killedBy: [{ file: faults, name: 'fails with EIO datasync' }],
@@ -59,7 +59,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'storage-full-at-sync-forgiven',
-    file: `${src}/inline-pipe.ts`,
+    file: `${src}/paced-pipe.ts`,
     find: 'if (!wrote && isNoSpace(error)) {',
     replace: 'if (isNoSpace(error)) {',
     breaks: 'A failed sync ends the storage, also where the system says that the disk is full.',

@@ -14,7 +14,7 @@ import type { CrashFs } from '@quorate/sim'
 import { crashFs } from '@quorate/sim'
 import { createFsStorage } from '../../src/fs-storage.ts'
 import type { FsStorage } from '../../src/fs-storage.ts'
-import { inlinePipe } from '../../src/inline-pipe.ts'
+import { pacedPipe } from '../../src/paced-pipe.ts'
 import type { FsStorageOptions } from '../../src/options.ts'
 import { makeDirectories, recoverLog } from '../../src/recovery.ts'
 import type { RecoveredLog } from '../../src/recovery.ts'
@@ -73,7 +73,7 @@ export function storageOver(
     },
     {
       fs,
-      pipe: (bytes) => inlinePipe(fs, bytes),
+      pipe: (bytes) => pacedPipe(fs, bytes, () => Promise.resolve()),
       newStore: () => Uint8Array.from({ length: 16 }, () => random.below(256)),
     },
   )
