@@ -249,4 +249,64 @@ export const mutants: readonly Mutant[] = [
     breaks: 'A learner that came after its move had been given up is taken away.',
     killedBy: [managed],
   },
+  {
+    id: 'kv-raft-sleeps-through-a-write',
+    file: 'packages/raft/src/propose.ts',
+    find: '    wakeFollower(r)\n',
+    replace: '    if (r.now < 0) wakeFollower(r)\n',
+    breaks: 'A write at a follower finds out that the leader of a sleeping group is gone.',
+    killedBy: [
+      {
+        file: 'packages/raft/test/sleeping.test.ts',
+        name: 'a write at a follower has a leader elected where that of a sleeping group has died',
+      },
+    ],
+  },
+  {
+    id: 'kv-paxos-sleeps-through-a-write',
+    file: 'packages/paxos/src/propose.ts',
+    find: '    wakeFollower(r)\n',
+    replace: '    if (r.now < 0) wakeFollower(r)\n',
+    breaks: 'A write at a follower finds out that the leader of a sleeping group is gone.',
+    killedBy: [
+      {
+        file: 'packages/paxos/test/scenarios.test.ts',
+        name: 'a write at a follower has a leader elected where that of a sleeping group has died',
+      },
+    ],
+  },
+  {
+    id: 'kv-sleepers-count-as-gone',
+    file: 'packages/raft/src/status.ts',
+    find: 'active: r.hibernating || p.heardAt > since',
+    replace: 'active: p.heardAt > since',
+    breaks: 'Nobody is reported missing because a group sleeps.',
+    killedBy: [
+      {
+        file: 'packages/raft/test/sleeping.test.ts',
+        name: 'a leader that sleeps holds the others for there, whatever happens meanwhile',
+      },
+    ],
+  },
+  {
+    id: 'kv-lost-asleep-for-long',
+    file: 'packages/raft/src/core.ts',
+    find: 'if (peer === r.leader) wakeFollower(r)',
+    replace: 'if (peer === r.leader && r.now < 0) wakeFollower(r)',
+    also: [
+      {
+        file: 'packages/raft/src/propose.ts',
+        find: '    wakeFollower(r)\n',
+        replace: '    if (r.now < 0) wakeFollower(r)\n',
+      },
+    ],
+    breaks: 'A store whose groups sleep takes writes soon after it has lost a host.',
+    killedBy: [
+      {
+        file: 'tests/integration/test/sim-kv-raft.test.ts',
+        name: 'keeps its promises while shards move and hosts come and go',
+        env: { SIM_KV_SEEDS: '40' },
+      },
+    ],
+  },
 ]
