@@ -24,10 +24,31 @@ function pages(
     .toSorted((a, b) => (by(a) < by(b) ? -1 : 1))
 }
 
+/** The guides in the order in which they are needed; those that are not listed come last. */
+const GUIDES = [
+  'embed-a-store',
+  'run-a-cluster',
+  'break-a-cluster',
+  'look-after-a-cluster',
+  'lost-majority',
+  'test-your-state-machine',
+]
+
+function guideOrder({ link = '' }: DefaultTheme.SidebarItem): string {
+  const at = GUIDES.indexOf(link.replace('/guides/', ''))
+  return at < 0 ? link : String(at)
+}
+
+const packages = readdirSync(new URL('../../packages/', import.meta.url)).map((name) => ({
+  text: `@quorate/${name}`,
+  link: `/packages/${name}`,
+}))
+
 const reading: DefaultTheme.SidebarItem[] = [
-  { text: 'Guides', items: pages('guides') },
+  { text: 'Guides', items: pages('guides', guideOrder) },
   { text: 'Concepts', items: pages('concepts') },
   { text: 'Reference', items: [...pages('reference'), { text: 'API', link: '/api/' }] },
+  { text: 'Packages', items: packages, collapsed: false },
 ]
 
 const decisions: DefaultTheme.SidebarItem[] = [
@@ -44,7 +65,8 @@ export default defineConfig({
   themeConfig: {
     search: { provider: 'local' },
     nav: [
-      { text: 'Guides', link: '/guides/run-a-cluster' },
+      { text: 'Guides', link: '/guides/embed-a-store' },
+      { text: 'Packages', link: '/packages/kv' },
       { text: 'Guarantees', link: '/concepts/guarantees' },
       { text: 'API', link: '/api/' },
       { text: 'Decisions', link: '/adr/' },
@@ -54,6 +76,7 @@ export default defineConfig({
       '/guides/': reading,
       '/concepts/': reading,
       '/reference/': reading,
+      '/packages/': reading,
       '/adr/': [{ text: 'Decisions', items: decisions }],
     },
     outline: { level: [2, 3] },
