@@ -14,7 +14,7 @@ import {
   type SendOutcome,
   type TransportContext,
 } from '@quorate/core'
-import { Fifo } from './fifo.ts'
+import { Fifo, FRAME_COST } from './fifo.ts'
 import { Turn } from './turn.ts'
 
 type ListenerContext = Pick<TransportContext, 'clock' | 'limits' | 'logger' | 'metrics'>
@@ -43,7 +43,7 @@ class End implements Connection {
     if (frame.length > this.#limits.frameBytesMax) return 'dropped'
     if (other.#inboxBytes + frame.length > this.#limits.sendQueueBytesMax) return 'dropped'
     other.#inbox.push(frame)
-    other.#inboxBytes += frame.length
+    other.#inboxBytes += frame.length + FRAME_COST
     other.#turn.schedule()
     return 'queued'
   }
@@ -68,7 +68,7 @@ class End implements Connection {
     if (handlers === undefined || this.#ended) return
     try {
       for (let frame = this.#inbox.shift(); frame !== undefined; frame = this.#inbox.shift()) {
-        this.#inboxBytes -= frame.length
+        this.#inboxBytes -= frame.length + FRAME_COST
         handlers.onFrame(frame.slice())
       }
     } finally {

@@ -1,5 +1,8 @@
 // A queue whose `shift` is O(1) however long it gets; an array's is not.
 
+/** What a waiting frame counts besides its bytes, so that empty ones are bounded too. */
+export const FRAME_COST = 64
+
 /** First in, first out. */
 export class Fifo<T> {
   #items: (T | undefined)[] = []

@@ -14,7 +14,7 @@ import {
   type TransportHandlers,
   type TransportSupports,
 } from '@quorate/core'
-import { Fifo } from './fifo.ts'
+import { Fifo, FRAME_COST } from './fifo.ts'
 import { Turn } from './turn.ts'
 
 /** Frames delivered in one round before others have their turn. */
@@ -102,12 +102,13 @@ export class MemoryTransport implements Transport {
     if (link === undefined || limits === undefined) return 'dropped'
     if (frame.length > limits.frameBytesMax) return 'dropped'
     if (link.queuedBytes + frame.length > limits.sendQueueBytesMax) return 'dropped'
+    const cost = frame.length + FRAME_COST
     if (lane === 'bulk') {
       // Half of the queue stays free for the fast lane.
       if (link.bulkBytes + frame.length > limits.sendQueueBytesMax / 2) return 'dropped'
-      link.bulkBytes += frame.length
+      link.bulkBytes += cost
     }
-    link.queuedBytes += frame.length
+    link.queuedBytes += cost
     link.to.#receive({ link, frame }, lane)
     return 'queued'
   }
@@ -207,8 +208,9 @@ export class MemoryTransport implements Transport {
     const parcel = fast ?? this.#bulk.shift()
     if (parcel === undefined) return false
     const { link, frame } = parcel
-    link.queuedBytes -= frame.length
-    if (fast === undefined) link.bulkBytes -= frame.length
+    const cost = frame.length + FRAME_COST
+    link.queuedBytes -= cost
+    if (fast === undefined) link.bulkBytes -= cost
     // A copy: the receiver owns it, and what it does to it must not reach the sender's host.
     if (link.alive) handlers.onFrame(link.from, frame.slice())
     return true

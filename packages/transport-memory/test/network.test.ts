@@ -237,11 +237,35 @@ test('clients: a full queue and an oversized frame are dropped', async () => {
   const connection = await network.dialer().dial('kv', new Caller())
   expect(connection.send(new Uint8Array(8_193))).toBe('dropped')
   expect(connection.send(new Uint8Array(8_192))).toBe('queued')
-  expect(connection.send(new Uint8Array(1_809))).toBe('dropped')
-  expect(connection.send(new Uint8Array(1_808))).toBe('queued')
+  expect(connection.send(new Uint8Array(1_745))).toBe('dropped')
+  expect(connection.send(new Uint8Array(1_744))).toBe('queued')
   await settle()
   expect(connection.send(new Uint8Array(8_192))).toBe('queued')
   await listener.close()
+})
+
+test('frames without a byte fill a queue too', async () => {
+  const small = { frameBytesMax: 8_192, commandBytesMax: 1_024, messageBytesMax: 1_024 }
+  const limits = resolveLimits({ ...small, sendQueueBytesMax: 10_000 })
+  const network = memoryNetwork({ limits })
+  const a = network.transport()
+  const b = network.transport()
+  const inbox = new Inbox()
+  await a.start(context('a', { limits }), new Inbox())
+  await b.start(context('b', { limits }), inbox)
+  await inbox.until('a reachable')
+  const listener = network.listener('kv')
+  await listener.start(context('a', { limits }), () => new Caller())
+  const client = await network.dialer().dial('kv', new Caller())
+  const empty = new Uint8Array(0)
+  const queued = (send: () => string): number =>
+    Array.from({ length: 1_000 }, send).filter((outcome) => outcome === 'queued').length
+  expect(queued(() => a.send('b', empty))).toBeLessThan(200)
+  expect(queued(() => client.send(empty))).toBeLessThan(200)
+  await settle()
+  expect(a.send('b', empty, 'bulk')).toBe('queued')
+  expect(client.send(empty)).toBe('queued')
+  await Promise.all([a.close(), b.close(), listener.close()])
 })
 
 test('clients: nobody there, an abort, a taken address, and a listener that closes', async () => {

