@@ -36,7 +36,7 @@ const GUIDES = [
 
 function guideOrder({ link = '' }: DefaultTheme.SidebarItem): string {
   const at = GUIDES.indexOf(link.replace('/guides/', ''))
-  return at < 0 ? link : String(at)
+  return at < 0 ? `z${link}` : String(at)
 }
 
 const packages = readdirSync(new URL('../../packages/', import.meta.url)).map((name) => ({
