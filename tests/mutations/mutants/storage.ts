@@ -33,6 +33,14 @@ export const mutants: readonly Mutant[] = [
     killedBy: [faults],
   },
   {
+    id: 'storage-low-space-untold',
+    file: `${src}/storage-meters.ts`,
+    find: 'return this.#low || !this.#room',
+    replace: 'return !this.#room',
+    breaks: 'A host whose disk is nearly full knows it before it is full, and lets others lead.',
+    killedBy: ['tests/integration/test/sim-low-space.test.ts'],
+  },
+  {
     id: 'storage-moved-entries-not-synced',
     file: `${src}/journal.ts`,
     find: "        { op: 'datasync', file },\n        { op: 'target', file, position: this.#offset },",
