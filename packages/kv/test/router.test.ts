@@ -131,6 +131,33 @@ describe('the router', () => {
     expect(sent).toHaveLength(1)
   })
 
+  test('is not led back by maps to a leader that could not be asked', async () => {
+    const { outcome, first } = write()
+    expect(first.to).toBe('a')
+    let one = first
+    const asked: string[] = []
+    // The map comes from hosts that have not heard yet that another leads.
+    for (let round = 0; asked.length < 3 || one.to === 'a'; round++) {
+      asked.push(one.to)
+      one.reply(one.to === 'a' ? refusal('UNAVAILABLE') : refusal('NOT_LEADER'))
+      const shards = [{ epoch: 1, leader: 'a', members: ['a', 'b', 'c'] }]
+      routes.install({ version: 1 + round, shards, addresses: new Map() })
+      while (sent.length === 0) clock.advance(1)
+      one = next()
+      if (round > 8) throw new Error(`only ${asked.join()} were asked`)
+    }
+    expect(asked).toContain('b')
+    expect(asked).toContain('c')
+    one.reply(result(101))
+    await outcome
+    expect(routes.route(0).leader).toBe(one.to)
+    // Once it answers again it is believed in as before.
+    routes.route(0).leader = undefined
+    const shards = [{ epoch: 1, leader: 'a', members: ['a', 'b', 'c'] }]
+    routes.install({ version: 20, shards, addresses: new Map() })
+    expect(write().first.to).toBe('a')
+  })
+
   test('asks all members where nobody is known to lead, with growing pauses', () => {
     const { first } = write()
     first.reply(refusal('NOT_LEADER'))
@@ -239,6 +266,16 @@ describe('the router', () => {
     const { outcome } = write(300)
     clock.advance(300)
     expect(await outcome).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  })
+
+  test('in time: without a word from anybody it says where the shard is', async () => {
+    const body = { comparisons: [], success: [], failure: [] }
+    const call = router.transact(0, body, { timeoutMs: 300 }, 'put')
+    clock.advance(300)
+    await expect(call).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: 'put was not done within 300 ms; shard 0 is on a, b, c',
+    })
   })
 
   test('in time: where every attempt was refused nothing was done', async () => {

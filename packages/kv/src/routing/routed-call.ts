@@ -130,7 +130,9 @@ export class RoutedCall<T> implements Expiring {
       const message = `${this.#spec.what} had no answer ${within}; it may have been done`
       this.#end(new QuorateError('OUTCOME_UNKNOWN', message, { cause: error }))
     } else {
-      const why = error === undefined ? '' : `: ${error.message}`
+      const { shard, members } = this.#spec.route
+      const where = `; shard ${shard} is on ${members.join(', ')}`
+      const why = error === undefined ? where : `: ${error.message}`
       const message = `${this.#spec.what} was not done ${within}${why}`
       this.#end(new QuorateError(closed ? 'CLOSED' : 'TIMEOUT', message, { cause: error }))
     }
@@ -201,7 +203,10 @@ export class RoutedCall<T> implements Expiring {
       return this.#end(new QuorateError(code, message, { cause }))
     }
     if ('error' in read) return this.#onError(target, read.error, true)
-    if (!this.#spec.anyReplica) this.#spec.route.leader = target
+    if (!this.#spec.anyReplica) {
+      this.#spec.route.leader = target
+      this.#spec.route.failed = undefined
+    }
     this.#end(undefined, read.value)
   }
 
@@ -282,7 +287,11 @@ export class RoutedCall<T> implements Expiring {
 
   #elsewhere(target: NodeId, error: ReplyError): void {
     const { route } = this.#spec
-    if (route.leader === target) route.leader = undefined
+    if (route.leader === target) {
+      route.leader = undefined
+      // Whoever is asked for the map may believe in it still; the members are asked one by one instead.
+      route.failed = target
+    }
     this.#context.refresh()
     this.#later(error)
   }
