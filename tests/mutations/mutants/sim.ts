@@ -83,7 +83,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'sim-account-believes-the-disk',
     file: 'packages/sim/src/run/shadow-log.ts',
-    find: 'let isPrefix = isSame(this.#told, image)',
+    find: 'let isPrefix = matches()',
     replace: 'let isPrefix = true',
     breaks: 'The second account of a disk agrees with whatever the disk says.',
     killedBy: ['packages/sim/test/timeline.test.ts'],
