@@ -41,6 +41,8 @@ export interface Forwarder {
   reachable(host: NodeId): boolean
   /** Calls another host. */
   ask: AskHost
+  /** The leader that is known did not take a proposal: it may not lead any more, nor anybody else. */
+  doubt(leader: NodeId): void
 }
 
 /** Proposes wherever the group is led. */
@@ -59,6 +61,8 @@ export async function proposeAnywhere(
       hops++
       return await handOver(forwarder, to, command, options)
     } catch (error) {
+      // In a group that sleeps nobody misses a replica that is gone from a host that is there.
+      if (to !== id && to === forwarder.leader()) forwarder.doubt(to)
       // Only who says that another leads is surely not applying it, and tells where to go on.
       if (!isQuorateError(error, 'NOT_LEADER')) throw error
       const next = leaderAfter(error, forwarder)

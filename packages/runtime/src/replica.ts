@@ -181,6 +181,7 @@ export class RunningReplica
         isMember: (host) => membersOf(this.#membership).includes(host),
         here: (payload, how) => this.#propose(payload, how),
         ask: (to, service, request, how) => calls.call(to, service, request, how),
+        doubt: (peer) => this.#drive({ type: 'peerUnreachable', peer }),
       },
       command,
       options,

@@ -49,6 +49,25 @@ describe('a forwarded proposal', () => {
     expect([get('a').machine.list, get('c').machine.list]).toEqual([[], ['x']])
   })
 
+  it('makes its replica doubt the leader that did not take it, and no other', async () => {
+    const { clock, get } = await scriptedGroup('a', 'b')
+    const doubts = (): unknown[] =>
+      get('b').core.inputs.filter(({ type }) => type === 'peerUnreachable')
+    const taken = get('b').replica.propose(command, forward)
+    await clock.settle()
+    await taken
+    expect(doubts()).toEqual([])
+    const dropped = get('a').host.dropReplica('g')
+    await clock.advance(2_000)
+    await dropped
+    const refused = expectRejection(get('b').replica.propose(command, forward), {
+      code: 'NOT_LEADER',
+    })
+    await clock.settle()
+    await refused
+    expect(doubts()).toEqual([{ type: 'peerUnreachable', peer: 'a' }])
+  })
+
   it('is handed over twice at the most', async () => {
     const { clock, get } = await scriptedGroup('a', 'b', 'c')
     // Two hosts that each hold the other one for the leader.

@@ -36,6 +36,12 @@ export const keptSchedules: readonly KeptSchedule[] = [
     found: 'a former leader of the map takes a step of a move that has ended: a learner stays',
   },
   {
+    algorithm: 'raft',
+    seed: 780,
+    sleeps: true,
+    found: 'a client is led back by maps to a leader that is gone, and asks nobody else',
+  },
+  {
     algorithm: 'paxos',
     seed: 7,
     found: 'a write that had been done was refused with NO_SPACE when it was asked again',
@@ -49,6 +55,12 @@ export const keptSchedules: readonly KeptSchedule[] = [
     algorithm: 'paxos',
     seed: 150,
     found: 'a former leader of the map gives a shard an epoch that the map has not got to',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 780,
+    sleeps: true,
+    found: 'a client is led back by maps to a leader that is gone, and asks nobody else',
   },
   {
     algorithm: 'raft',

@@ -309,4 +309,27 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'kv-led-back-by-maps',
+    file: 'packages/kv/src/routing/routes.ts',
+    find: 'if (record.leader !== route.failed) route.leader ??= record.leader',
+    replace: 'if (record.leader !== undefined) route.leader ??= record.leader',
+    breaks:
+      'Where a leader is gone its shard is looked for at its other members, whatever maps say.',
+    killedBy: [
+      routing,
+      {
+        file: 'tests/integration/test/sim-kv-raft.test.ts',
+        name: 'survives seed 780',
+      },
+    ],
+  },
+  {
+    id: 'kv-forwarded-in-vain',
+    file: 'packages/runtime/src/forwarding.ts',
+    find: 'if (to !== id && to === forwarder.leader()) forwarder.doubt(to)',
+    replace: 'if (to === id && to === forwarder.leader()) forwarder.doubt(to)',
+    breaks: 'A leader that is gone from its host is doubted by who forwards a proposal to it.',
+    killedBy: ['packages/runtime/test/forwarding.test.ts'],
+  },
 ]

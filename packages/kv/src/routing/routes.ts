@@ -14,6 +14,8 @@ export interface Route {
   epoch: number
   /** The leader, where one is believed in. */
   leader: NodeId | undefined
+  /** Who was asked last as the leader and could not be: a map may name it for long. */
+  failed?: NodeId | undefined
   /** The hosts that hold a replica. */
   members: readonly NodeId[]
   /** The keys in it, in a store of sorted ranges; `undefined`: none. */
@@ -58,7 +60,7 @@ export interface RouteTable {
   readonly sorted: readonly Route[]
   /** The route to the range that a key is in; `undefined` while it is on its way from one to another. */
   locate(key: RawKey): Route | undefined
-  /** Takes over what a map knows better: greater epochs, other members, and leaders where none is known. */
+  /** Takes over what a map knows better: greater epochs, other members, and leaders where none is known, but for one that has just failed. */
   install(map: ClusterMap): void
   /** Takes over what a replica of a shard knows better than the map. */
   learn(shard: ShardId, epoch: number, range: KeyRange | undefined): void
@@ -126,7 +128,7 @@ class Table implements RouteTable {
         route.members = record.members
         if (this.ranged) route.range = record.range
       }
-      route.leader ??= record.leader
+      if (record.leader !== route.failed) route.leader ??= record.leader
     }
     this.#version = Math.max(this.#version, next.version)
     this.#sorted = undefined
