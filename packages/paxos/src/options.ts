@@ -1,6 +1,6 @@
 // What a user may set, checked once: quorums that do not meet and timings that cannot work are
 // refused when the factory or a replica is made, and not discovered in an outage.
-import { QuorateError } from '@quorate/core'
+import { QuorateError, rejectUnknownOptions } from '@quorate/core'
 
 /** How many voters decide; see {@link PaxosOptions.quorums}. */
 export interface PaxosQuorums {
@@ -97,9 +97,7 @@ const DEFAULTS: Omit<ResolvedOptions, 'asks'> = {
  * @throws QuorateError `INVALID_OPTIONS` where one is unknown or out of its range
  */
 export function resolveOptions(given: PaxosOptions): ResolvedOptions {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(DEFAULTS, name)) throw invalid(`unknown option "${name}" of paxos()`)
-  }
+  rejectUnknownOptions(given, Object.keys(DEFAULTS), 'paxos')
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   const options: ResolvedOptions = { ...DEFAULTS, ...Object.fromEntries(set), asks: true }
   checkNumbers(options)

@@ -1,7 +1,7 @@
 // What a user may set, checked once: a timing that cannot work is refused when the factory is
 // made and not discovered in an outage.
 import type { NodeId } from '@quorate/core'
-import { QuorateError, isId } from '@quorate/core'
+import { QuorateError, isId, rejectUnknownOptions } from '@quorate/core'
 
 /** Options of {@link raft}. All members of a group must agree on those marked "group". */
 export interface RaftOptions {
@@ -118,9 +118,9 @@ const RANGES: Readonly<Partial<Record<keyof ResolvedOptions, readonly [number, n
  * @throws QuorateError `INVALID_OPTIONS` where one is unknown or out of its range
  */
 export function resolveOptions(given: RaftOptions): ResolvedOptions {
+  rejectUnknownOptions(given, Object.keys(DEFAULTS), 'raft')
   const options: Record<string, unknown> = { ...DEFAULTS }
   for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(DEFAULTS, name)) throw invalid(`unknown option "${name}"`)
     if (value === undefined) continue
     checkOption(name as keyof ResolvedOptions, value)
     options[name] = value

@@ -1,5 +1,5 @@
 // What a user can set, with its defaults and bounds.
-import { QuorateError } from '@quorate/core'
+import { QuorateError, rejectUnknownOptions } from '@quorate/core'
 import { SEGMENT_HEADER_BYTES } from './layout.ts'
 
 /** Options of {@link fsStorage}. */
@@ -62,9 +62,7 @@ export function resolveOptions(options: FsStorageOptions): ResolvedOptions {
     markerIdleMs: options.markerIdleMs ?? 50,
     ringBytes: options.ringBytes ?? 16_777_216,
   }
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(resolved, name))
-  if (unknown !== undefined)
-    throw new QuorateError('INVALID_OPTIONS', `unknown option "${unknown}"`)
+  rejectUnknownOptions(options, Object.keys(resolved), 'fsStorage')
   range('segmentBytes', resolved.segmentBytes, 4 * SEGMENT_HEADER_BYTES, 1_073_741_824)
   range('lowWaterBytes', resolved.lowWaterBytes, 0, Number.MAX_SAFE_INTEGER)
   range('ballastBytes', resolved.ballastBytes, 0, 1_099_511_627_776)

@@ -5,6 +5,7 @@ import {
   abortError,
   defaultLimits,
   QuorateError,
+  rejectUnknownOptions,
   systemClock,
   type ClientDialer,
   type Clock,
@@ -12,7 +13,7 @@ import {
 } from '@quorate/core'
 import { WebSocket, type ClientOptions } from 'ws'
 import { nodeConnection } from './client-socket.ts'
-import { positive, rejectUnknown } from './options.ts'
+import { positive } from './options.ts'
 
 /** Options of {@link webSocketDialer}. */
 export interface WebSocketDialerOptions {
@@ -34,7 +35,7 @@ const OPTIONS = ['frameBytesMax', 'queueBytesMax', 'timeoutMs', 'checkIntervalMs
 
 /** Makes a dialer that connects clients over WebSocket, to addresses such as `ws://127.0.0.1:7101`. */
 export function webSocketDialer(options: WebSocketDialerOptions = {}): ClientDialer {
-  rejectUnknown(options, OPTIONS)
+  rejectUnknownOptions(options, OPTIONS, 'webSocketDialer')
   const clock = options.clock ?? systemClock()
   const timeoutMs = positive('timeoutMs', options.timeoutMs, 5_000)
   const checkIntervalMs = positive('checkIntervalMs', options.checkIntervalMs, 10_000)

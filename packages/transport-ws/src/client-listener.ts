@@ -2,6 +2,7 @@
 import type { TlsOptions } from 'node:tls'
 import {
   QuorateError,
+  rejectUnknownOptions,
   type AbortOptions,
   type ClientListener,
   type Connection,
@@ -12,7 +13,7 @@ import {
 } from '@quorate/core'
 import { nodeConnection, type NodeConnection } from './client-socket.ts'
 import { Listening, type Accepted, type ListenOptions } from './listening.ts'
-import { positive, rejectUnknown } from './options.ts'
+import { positive } from './options.ts'
 import { Sockets } from './sockets.ts'
 import { sparseWarnings } from './sparse-log.ts'
 
@@ -77,7 +78,7 @@ class WsListener implements WebSocketListener {
   #closed: Promise<void> | undefined
 
   constructor(options: WebSocketListenerOptions) {
-    rejectUnknown(options, OPTIONS)
+    rejectUnknownOptions(options, OPTIONS, 'webSocketListener')
     this.#options = options
     this.#checkIntervalMs = positive('checkIntervalMs', options.checkIntervalMs, 10_000)
   }

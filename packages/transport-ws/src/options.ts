@@ -1,7 +1,7 @@
 // What a user sets on the transport between hosts, and the checks that turn a mistake into a
 // typed error before anything is opened.
 import type { PeerCertificate, TlsOptions } from 'node:tls'
-import { checkId, QuorateError, type NodeId } from '@quorate/core'
+import { checkId, QuorateError, rejectUnknownOptions, type NodeId } from '@quorate/core'
 import type { BackoffOptions } from './backoff.ts'
 import type { ListenOptions } from './listening.ts'
 
@@ -72,7 +72,7 @@ export function resolveOptions(options: WebSocketsOptions): ResolvedOptions {
     'connectionsMax',
     'connectionsPerAddressMax',
   ]
-  rejectUnknown(options, known)
+  rejectUnknownOptions(options, known, 'webSockets')
   const peers = new Map<NodeId, string>()
   for (const [peer, url] of Object.entries(options.peers ?? {})) {
     peers.set(checkId(peer, 'a peer'), checkUrl(url, options.tls !== undefined))
@@ -111,14 +111,6 @@ export function checkUrl(text: string, tls: boolean): string {
   }
   url.hash = ''
   return url.href
-}
-
-export function rejectUnknown(options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new QuorateError('INVALID_OPTIONS', `unknown option "${name}"`)
-    }
-  }
 }
 
 export function positive(name: string, value: number | undefined, otherwise: number): number {
