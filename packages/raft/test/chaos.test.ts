@@ -30,6 +30,9 @@ const tight = {
   uncommittedBytesMax: 24,
 }
 
+/** What was acknowledged by one whose disk was lost since is on one disk fewer, and still not lost. */
+const withoutOne = (voters: number): number => Math.max(1, Math.floor(voters / 2))
+
 describe('every promise holds, and the group works again afterwards', () => {
   test.each<[string, Omit<ChaosOptions, 'seed' | 'steps'>]>([
     ['three voters', {}],
@@ -43,6 +46,14 @@ describe('every promise holds, and the group works again afterwards', () => {
     [
       'a member that comes back without its data, without polls and shields',
       { returning: true, raft: { preVote: false, checkQuorum: false } },
+    ],
+    [
+      'a member that loses its disk at any moment',
+      { members: { voters: ['a', 'b', 'c', 'd', 'e'] }, wiped: true, commitQuorum: withoutOne },
+    ],
+    [
+      'a member of three that loses its disk at any moment, without polls and shields',
+      { wiped: true, raft: { preVote: false, checkQuorum: false }, commitQuorum: withoutOne },
     ],
     ['tight limits', { limits: tight }],
     ['a group that sleeps when idle', { raft: { hibernateAfterMs: 300 } }],

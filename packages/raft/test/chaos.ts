@@ -16,6 +16,8 @@ export interface ChaosOptions {
   readonly changes?: boolean
   /** Whether `c` is removed, loses its disk and is added again, over and over. */
   readonly returning?: boolean
+  /** Whether `c` loses its disk at any moment, while it is counted on and again while it comes back. */
+  readonly wiped?: boolean
   readonly commitQuorum?: (voters: number) => number
   readonly limits?: ConstructorParameters<typeof CoreCluster>[0]['limits']
   readonly tracer?: Tracer
@@ -72,6 +74,7 @@ class Chaos {
     else if (what < 96) this.#fetch()
     else if (what < 97) this.#onUp((id) => void group.transfer(id, this.#target()))
     else if (what < 98) this.#hintOrRefill()
+    else if (this.#options.wiped === true) this.#wipe()
     else if (this.#options.returning === true) this.#removeOrReturn()
     else if (this.#options.changes === true) this.#onUp((id) => this.#change(id))
   }
@@ -123,6 +126,10 @@ class Chaos {
       forget(group, 'c')
       group.changeMembership(leader, { voters: group.ids })
     }
+  }
+
+  #wipe(): void {
+    if (this.#random.below(3) === 0) forget(this.#group, 'c')
   }
 
   #fetch(): void {
