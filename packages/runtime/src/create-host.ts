@@ -235,12 +235,6 @@ class RunningHost implements Host {
     rejectUnknownOptions(options, REPLICA_OPTIONS, 'createReplica')
     this.#checkOpen()
     requirePart('the consensus of createReplica', options.consensus, ['create'], 'raft()')
-    requirePart(
-      'the state machine of createReplica',
-      options.stateMachine,
-      ['apply'],
-      '{ apply, query, … }',
-    )
     const group = checkId(options.group, "a group's id")
     if (this.#replicas.has(group) || this.#busy.has(group)) {
       throw new Failure('CONFLICT', `host ${this.id} already has a replica of group "${group}"`)
