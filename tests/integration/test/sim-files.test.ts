@@ -49,12 +49,13 @@ describe.each(names)('%s on files', (name) => {
     expect(result.marks.get('sim/disk-replaced')).toBeGreaterThan(0)
   })
 
-  it('never lies where a disk is lost', { timeout: 600_000 }, async () => {
-    const faults = ['wipe', 'crash', 'partition', 'failed-sync'] as const
+  it('never lies where more is lost than can be', { timeout: 3_600_000 }, async () => {
+    const faults = ['rot', 'wipe', 'crash', 'partition', 'failed-sync'] as const
     const change = { storage, faults, beyondModel: true, durationMs: 10_000 }
     const result = await sweepOf(name, change, Number(process.env.SIM_SEEDS ?? 10))
     expect(result.failures).toEqual([])
     expect(result.faults['wipe']).toBeGreaterThan(0)
+    expect(result.faults['rot']).toBeGreaterThan(0)
   })
 
   it('does the same again from the same seed', async () => {
