@@ -11,6 +11,7 @@ import type { HardState } from './hard-state.ts'
 import { NEVER_TOLD, hardStateCodec } from './hard-state.ts'
 import type { ResolvedOptions } from './options.ts'
 import { quorumsRefuse } from './quorums.ts'
+import { relearned } from './relearn.ts'
 import { PaxosState } from './state.ts'
 
 /**
@@ -42,6 +43,8 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
     r.leftoverFrom = faultyFrom
     if (r.relearn === undefined) lose(r, init, hard, faultyFrom)
   }
+  // What could not be read at one start may be read at the next.
+  relearned(r, 0)
   checkMembers(r)
   start(r, fresh)
   return r

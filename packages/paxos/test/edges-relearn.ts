@@ -105,6 +105,17 @@ export const relearnEdges: Readonly<Record<string, Scenario>> = {
     expect(standingOf(bench, 1)).toMatchObject({ accepted: b1, blank: false, floor })
   },
 
+  'who finds its log whole at the next start has its vote at once where all of it was applied'(
+    context,
+  ) {
+    const before = start(context)
+    const { persist } = before.from('b', pulled(c2, 1, 2, entriesOf(2, b1)))
+    const whole = { ...damaged, hardState: persist?.hardState, faulty: [] }
+    const standing = { accepted: b1, length: 5, blank: false, floor: undefined }
+    expect(standingOf(start(context, whole, 3), 1)).toMatchObject(standing)
+    expect(standingOf(start(context, whole, 2), 1)).toBeUndefined()
+  },
+
   'a vote was of the epoch that the lost entries turn out to have begun'(context) {
     const bench = start(context)
     const entries = [stopSign(2, b1, abc, 2), ...entriesOf(3, b1)]

@@ -342,6 +342,14 @@ export const mutants: readonly Mutant[] = [
     killedBy: [edges],
   },
   {
+    id: 'paxos-relearns-for-nothing',
+    file: `${src}/recover.ts`,
+    find: '  relearned(r, 0)\n',
+    replace: '',
+    breaks: 'Who knows at its start all that it had to learn again has its vote.',
+    killedBy: [edges],
+  },
+  {
     id: 'paxos-relearns-without-lease',
     file: `${src}/reconfigure.ts`,
     find: '  if (r.relearn === undefined) r.silentUntil = r.now\n',
