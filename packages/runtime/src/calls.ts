@@ -68,19 +68,21 @@ export function createCalls(
     if (arrived === undefined) arrivals.set(from, (arrived = new Arrivals()))
     return arrived.isNew(id)
   }
+  const release = (from: NodeId): void => {
+    serving--
+    const left = (shares.get(from) ?? 1) - 1
+    if (left > 0) shares.set(from, left)
+    else shares.delete(from)
+  }
   const answer = (from: NodeId, id: number, service: string, body: Uint8Array): void => {
     // The first of them answers.
     if (!isNew(from, id)) return
     const served = services.get(service)
     const fail = (error: unknown): void =>
       void outbox.append(from, 'fast', (w) => writeFailure(w, id, error))
-    if (served === undefined) {
-      return fail(noService(service))
-    }
+    if (served === undefined) return fail(noService(service))
     const share = shares.get(from) ?? 0
-    if (serving >= limits.pendingCallsMax || share >= shareMax) {
-      return fail(tooMany())
-    }
+    if (serving >= limits.pendingCallsMax || share >= shareMax) return fail(tooMany())
     const reply = (result: Uint8Array): void => {
       if (outbox.append(from, served.lane, (w) => writeResult(w, id, result)) === 'dropped') {
         // The handler has run: whatever it did is done.
@@ -89,14 +91,16 @@ export function createCalls(
     }
     serving++
     shares.set(from, share + 1)
-    runHandler(served.handler, body, { from, signal: closing.signal })
-      .finally(() => {
-        serving--
-        const left = (shares.get(from) ?? 1) - 1
-        if (left > 0) shares.set(from, left)
-        else shares.delete(from)
-      })
-      .then(reply, fail)
+    runHandler(served.handler, body, { from, signal: closing.signal }).then(
+      (result) => {
+        release(from)
+        reply(result)
+      },
+      (error: unknown) => {
+        release(from)
+        fail(error)
+      },
+    )
   }
 
   return {
