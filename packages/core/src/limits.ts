@@ -20,7 +20,10 @@ export interface Limits {
   readonly applyBytesMax: number
   /** Log kept in memory for each group, beyond which entries are read back from storage. Default 8,388,608 (8 MiB). */
   readonly logWindowBytesMax: number
-  /** Most proposals, reads and other calls waiting in one replica, and calls of other hosts under way in one host, half of them for each peer. Default 16,384. */
+  /**
+   * Most proposals, reads and other calls waiting in one replica, and calls of other hosts under way in
+   * one host, half of them for each peer. Default 16,384.
+   */
   readonly pendingCallsMax: number
   /** Largest frame between two hosts, in bytes. Default 16,777,216 (16 MiB). */
   readonly frameBytesMax: number

@@ -1,5 +1,5 @@
-// What algorithms that replicate a log share, whatever they agree by: the log in memory and as it
-// travels, what is under way, and the effects that one step gathers. For authors of cores; whoever uses a core needs none of it.
+// What algorithms that replicate a log share, whatever they agree by. For authors of cores; whoever
+// uses a core needs none of it.
 /**
  * What cores that replicate a log share: the log in memory and as it travels, what is under way, and the
  * effects of a step.

@@ -60,7 +60,10 @@ export interface RouteTable {
   readonly sorted: readonly Route[]
   /** The route to the range that a key is in; `undefined` while it is on its way from one to another. */
   locate(key: RawKey): Route | undefined
-  /** Takes over what a map knows better: greater epochs, other members, and leaders where none is known, but for one that has just failed. */
+  /**
+   * Takes over what a map knows better: greater epochs, other members, and leaders where none is known,
+   * but for one that has just failed.
+   */
   install(map: ClusterMap): void
   /** Takes over what a replica of a shard knows better than the map. */
   learn(shard: ShardId, epoch: number, range: KeyRange | undefined): void

@@ -29,7 +29,7 @@ export const WATCH: OptionNames<WatchOptions> = {
 }
 
 /**
- * Throws unless these are options that a call knows.
+ * Throws unless a call knows these options, and a time limit among them is a number.
  *
  * @throws QuorateError `INVALID_OPTIONS`, which names the option; TypeError where it is no object
  */

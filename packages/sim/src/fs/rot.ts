@@ -5,7 +5,10 @@ import { equalBytes } from '@quorate/core'
 import type { Inode } from './inode.ts'
 import { SECTOR } from './inode.ts'
 
-/** How data is lost that was durable. `bits`: some of it cannot be read. `lost-write`: it was never written, though the device said so. `misdirected`: a write went elsewhere, and took what was there. */
+/**
+ * How data is lost that was durable. `bits`: some of it cannot be read. `lost-write`: it was never
+ * written, though the device said so. `misdirected`: a write went elsewhere, and took what was there.
+ */
 export type RotMode = 'bits' | 'lost-write' | 'misdirected'
 
 interface Place {
