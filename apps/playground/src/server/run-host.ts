@@ -71,6 +71,9 @@ export function hostFilePath(data: string, id: string): string {
  */
 export async function runHost(settings: HostSettings, logger: Logger): Promise<RunningHost> {
   const { id, plan, bind, advertise, storage } = settings
+  // A wrong name is told before anything is opened or made, whatever is in the directory.
+  const storageOf = choose(storageChoices, storage, '--storage')
+  const consensus = choose(consensusChoices, plan.consensus, '--consensus')()
   const open: Pick<Closeable, 'close'>[] = []
   try {
     const transport = webSockets({
@@ -82,11 +85,7 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
       cluster: plan.cluster,
       logger,
       rejoin: settings.rejoin,
-      storage: choose(
-        storageChoices,
-        storage,
-        '--storage',
-      )({ directory: join(settings.data, id), onDamage: onDamage(settings) }),
+      storage: storageOf({ directory: join(settings.data, id), onDamage: onDamage(settings) }),
       transport,
     })
     open.push(host)
@@ -98,7 +97,6 @@ export async function runHost(settings: HostSettings, logger: Logger): Promise<R
     // Only now: where another process has this data, that is what has to be said.
     checkUnchanged(settings)
     const partitioner = placement(plan.members, plan.shards, plan.replicas)
-    const consensus = choose(consensusChoices, plan.consensus, '--consensus')()
     const { managed, rejoin } = settings
     const kv = await createKv({ host, consensus, partitioner, managed, rejoin })
     open.push(kv)
