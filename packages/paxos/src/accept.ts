@@ -72,36 +72,34 @@ function takeRepair(r: PaxosState, from: NodeId, m: Accept): void {
   const end = m.prev + m.entries.length
   const { repair } = r
   const held = repair === undefined ? 0 : repairEnd(repair)
-  const extend = repair !== undefined && m.prev + 1 >= repair.first && m.prev <= held
-  if (!extend && !meets(r, m)) {
-    // The beginning was lost, or overtaken. Entries that only happen to be as many must not pass
-    // for it: the leader learns anew where this log stands.
-    r.mark('paxos/accept/repair-gap')
-    r.repair = undefined
-    sendPromise(r, from, undefined)
-    return
-  }
-  if (!extend || repair === undefined) r.repair = { first: m.prev + 1, entries: [...m.entries] }
+  // All that one ballot's leader sends is of one log: whatever overlaps, or meets, goes together.
+  const extend = repair !== undefined && m.prev <= held
+  if (!extend && !meets(r, m)) return repairLacks(r, from)
+  if (!extend) r.repair = { first: m.prev + 1, entries: [...m.entries] }
   else if (end > held) repair.entries.push(...m.entries.slice(held - m.prev))
   takeDecided(r, m.decided)
   if (r.config !== config) return
   const whole = defined(r.repair, 'a repair under way')
   const reached = Math.max(repairEnd(whole), r.decided, ownEnd(r))
-  if (reached < m.syncTo) {
-    r.out.send(from, {
-      type: 'accepted',
-      config,
-      ballot: r.promised,
-      index: reached,
-      gap: false,
-      partial: true,
-      blank: r.blank,
-    })
-    return
-  }
+  if (reached < m.syncTo) return acknowledgePart(r, from, config, reached, false)
   comeIntoStep(r, whole, reached)
   advanceDecided(r, Math.min(m.decided, r.log.lastIndex))
   acknowledge(r, from, config, false)
+}
+
+/**
+ * What comes before a message was lost, or overtaken. What was kept aside of the repair stays, since
+ * dropped for each message that another overtook it would never come to an end.
+ */
+function repairLacks(r: PaxosState, from: NodeId): void {
+  r.mark('paxos/accept/repair-gap')
+  const { repair } = r
+  // Entries that only happen to be as many must not pass for the leader's, and after those that were
+  // acknowledged and lost it must not go on: it learns anew where this log stands.
+  if (repair === undefined || r.blank || missing(r) !== undefined) {
+    return sendPromise(r, from, undefined)
+  }
+  acknowledgePart(r, from, r.config, Math.max(repairEnd(repair), r.decided), true)
 }
 
 /** Whether this log is the leader's up to where a message begins: where both hold one entry, or it is decided. */
@@ -192,6 +190,18 @@ export function append(r: PaxosState, entries: readonly Entry[]): void {
     const entry = entries[at] as Entry
     if (entry.kind === 'membership') r.configs.append(entry)
   }
+}
+
+/** Makes room for more of a repair; nothing is vouched for. */
+function acknowledgePart(
+  r: PaxosState,
+  to: NodeId,
+  config: number,
+  index: LogIndex,
+  gap: boolean,
+): void {
+  const { blank, promised: ballot } = r
+  r.out.send(to, { type: 'accepted', config, ballot, index, gap, partial: true, blank })
 }
 
 function acknowledge(r: PaxosState, to: NodeId, config: number, gap: boolean): void {

@@ -236,6 +236,7 @@ function writeProgress(writer: ByteWriter, r: PaxosState, p: Progress): void {
   for (const value of [
     p.match,
     p.next,
+    p.gapAt + 1,
     p.inflight.count,
     p.inflight.bytes,
     p.told,

@@ -34,6 +34,8 @@ export class Progress {
   stamp = 0
   /** How much it is wished as a leader. */
   priority = 0
+  /** The end of what it has, since it last said that something after that is missing; -1 where nothing is. */
+  gapAt: LogIndex = -1
   /** When entries were last acknowledged, or sent while none were on their way. */
   movedAt: number
   /** The read of old entries for it that is under way, 0 where none is. */
@@ -69,6 +71,7 @@ export class Progress {
     copy.round = this.round
     copy.stamp = this.stamp
     copy.priority = this.priority
+    copy.gapAt = this.gapAt
     copy.movedAt = this.movedAt
     copy.reading = this.reading
     copy.offeredAt = this.offeredAt
@@ -85,6 +88,7 @@ export class Progress {
     this.state = 'accept'
     this.next = next
     this.reading = 0
+    this.gapAt = -1
     this.movedAt = now
     this.inflight.reset()
   }

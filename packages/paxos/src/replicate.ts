@@ -107,6 +107,8 @@ function sendMessage(r: PaxosState, p: Progress, prev: LogIndex, entries: readon
 export function sendProbe(r: PaxosState, p: Progress): void {
   if (p.next < r.log.firstIndex) return offerSnapshot(r, p)
   r.mark('paxos/replicate/probe')
+  // What was sent again for a gap may be lost as well: the next answer tells.
+  p.gapAt = -1
   sendMessage(r, p, p.next - 1, [])
 }
 
@@ -157,17 +159,14 @@ export function handleAccepted(r: PaxosState, p: Progress, m: Accepted): void {
   if (m.blank) p.blank = true
   if (m.index > r.log.lastIndex || p.state === 'prepare') return
   p.inflight.acknowledge(m.index)
-  if (m.partial) {
-    p.movedAt = r.now
-    return sendAccept(r, p)
-  }
+  if (m.partial) return repairGoesOn(r, p, m)
   const moved = m.index > p.match
   if (moved) {
     p.match = m.index
     p.movedAt = r.now
   }
   p.inStep = true
-  if (p.state === 'snapshot' || (m.gap && m.index + 1 < p.next)) goOnFrom(r, p, m.index)
+  if (p.state === 'snapshot' || isLacking(p, m)) goOnFrom(r, p, m)
   else if (p.next <= p.match) p.next = p.match + 1
   if (moved) maybeDecide(r)
   if (r.role !== 'leader') return
@@ -176,8 +175,29 @@ export function handleAccepted(r: PaxosState, p: Progress, m: Accepted): void {
   tellDecided(r, p)
 }
 
+/**
+ * Whether a peer says for the first time that it lacks what was sent after an index. Each message that
+ * was on its way says so again; one answer is enough, until a probe asks anew.
+ */
+function isLacking(p: Progress, m: Accepted): boolean {
+  return m.gap && m.index + 1 < p.next && m.index !== p.gapAt
+}
+
+/** A peer that is not in step has so much of its repair, and needs none of that again. */
+function repairGoesOn(r: PaxosState, p: Progress, m: Accepted): void {
+  if (p.state === 'accept' && !p.inStep) {
+    if (isLacking(p, m)) {
+      goOnFrom(r, p, m)
+    } else if (!m.gap) {
+      p.next = Math.max(p.next, m.index + 1)
+      p.movedAt = r.now
+    }
+  }
+  sendAccept(r, p)
+}
+
 /** The peer lacks what was sent after an index, or has fetched a snapshot up to there. */
-function goOnFrom(r: PaxosState, p: Progress, index: LogIndex): void {
+function goOnFrom(r: PaxosState, p: Progress, { index, gap }: Accepted): void {
   const from = Math.max(index, p.match) + 1
   if (p.state === 'snapshot' && from < r.log.firstIndex) {
     // A late answer to what was sent before the snapshot was offered: it is known to have that too.
@@ -185,6 +205,7 @@ function goOnFrom(r: PaxosState, p: Progress, index: LogIndex): void {
     return
   }
   p.becomeAccept(from, r.now)
+  if (gap) p.gapAt = index
 }
 
 /** Goes on after what is known to be accepted: what was on its way is probably lost. */

@@ -19,6 +19,7 @@ import {
 } from './edge-bench.ts'
 import { blankEdges } from './edges-blank.ts'
 import { relearnEdges } from './edges-relearn.ts'
+import { repairEdges } from './edges-repair.ts'
 import type { PaxosMessage } from '../src/messages.ts'
 import type { Scenario } from './scenarios.ts'
 
@@ -28,6 +29,7 @@ const c2 = ballot(2, 'c')
 export const edges: Readonly<Record<string, Scenario>> = {
   ...blankEdges,
   ...relearnEdges,
+  ...repairEdges,
 
   'who waits to be replaced does not take over, though its leader asks it to'({ tracer }) {
     const bench = new Bench(tracer)
@@ -286,20 +288,6 @@ export const edges: Readonly<Record<string, Scenario>> = {
     expect(bench.core.status()).toMatchObject({ commitIndex: 1, epoch: c2 })
   },
 
-  'a repair begins only where both logs hold the same entry'({ tracer }) {
-    const bench = new Bench(tracer)
-    for (let n = 0; n < 2; n++) {
-      bench.from('b', accept(b1, [0, 0], entriesOf(1, b1, b1)))
-      bench.persisted()
-    }
-    const repair = accept(c2, [2, c2], entriesOf(3, c2), { syncTo: 3 })
-    bench.from('c', repair)
-    bench.persisted()
-    const { persist, sendAfterPersist } = bench.from('c', repair)
-    expect(persist).toBeUndefined()
-    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'promise', length: 2 })
-  },
-
   'who was removed, and is a voter again, has its own say'({ tracer }) {
     const gone = stopSign(2, b1, { voters: ['b', 'c'] }, 2)
     const recovered = {
@@ -394,53 +382,6 @@ export const edges: Readonly<Record<string, Scenario>> = {
     const { send } = bench.from('c', pulled(epoch, 1, 0, entriesOf(2, b1)))
     const repair = send.find(({ to, message }) => to === 'b' && message.type === 'accept')
     expect(repair?.message).toMatchObject({ prev: 0, entries: [{ index: 1, epoch: b1 }] })
-  },
-
-  'a repair that ends before what is decided here cuts nothing of that'({ tracer }) {
-    const bench = new Bench(tracer)
-    bench.from('c', pulled(b1, 0, 3, entriesOf(1, b1, b1, b1)))
-    bench.persisted()
-    bench.from('b', accept(b1, [0, 0], entriesOf(1, b1)))
-    expect(bench.core.status()).toMatchObject({ commitIndex: 3, lastIndex: 3 })
-    const { sendAfterPersist } = bench.from('b', accept(b1, [3, b1], []))
-    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'accepted', index: 3 })
-    // Nor need it come that far where it begins: all that the leader adopted is decided here.
-    const other = new Bench(tracer)
-    other.from('b', pulled(c2, 0, 3, entriesOf(1, b1, b1, b1)))
-    const first = other.from('c', accept(c2, [0, 0], entriesOf(1, b1), { syncTo: 3 }))
-    const whole = { type: 'accepted', index: 3, partial: false }
-    expect(first.sendAfterPersist[0]?.message).toMatchObject(whole)
-  },
-
-  'a repair cuts off no entry of its own ballot'({ tracer }) {
-    const before = new Bench(tracer)
-    // b leads, and cannot be answered: what it decides with c is learned of c, and told to nobody.
-    before.from('c', pulled(b1, 0, 1, entriesOf(1, b1)))
-    const { hardState: saved } =
-      before.from('c', pulled(b1, 1, 3, entriesOf(2, b1, b1))).persist ?? {}
-    expect(saved).toBeUndefined()
-    const recovered = {
-      hardState: hardState(b1, 0, 1),
-      lastIndex: 3,
-      epochs: [
-        { from: 0, epoch: 0 },
-        { from: 1, epoch: b1 },
-      ],
-      tail: entriesOf(1, b1, b1, b1),
-    }
-    const bench = new Bench(tracer, { recovered, appliedIndex: 1 })
-    expect(bench.core.status()).toMatchObject({ lastIndex: 3, commitIndex: 1 })
-    const { persist, sendAfterPersist } = bench.from('b', accept(b1, [1, b1], entriesOf(2, b1)))
-    expect(persist?.hardState).toBeDefined()
-    expect(persist?.truncateFrom).toBeUndefined()
-    expect(persist?.append).toEqual([])
-    expect(sendAfterPersist[0]?.message).toMatchObject({ type: 'accepted', index: 3 })
-    // One of a smaller ballot is nobody's word for the end of this one's log.
-    const other = new Bench(tracer, { recovered, appliedIndex: 1 })
-    other.now = 2_000
-    other.from('c', accept(c2, [1, b1], entriesOf(2, b1), { syncTo: 2 }))
-    const cut = other.from('c', accept(c2, [1, b1], entriesOf(2, b1), { syncTo: 2 }))
-    expect(cut.persist).toMatchObject({ truncateFrom: 3, append: [] })
   },
 
   'a log that is damaged ends there, and its replica says how far it went'({ tracer }) {

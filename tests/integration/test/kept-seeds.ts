@@ -246,6 +246,11 @@ export const keptSeeds: readonly KeptSeed[] = [
     seed: 15,
     found: 'messages without end between a leader and an acceptor that had lost entries',
   },
+  {
+    algorithm: 'paxos',
+    seed: 3_033_744_337,
+    found: 'a repair that began again for each message of it that another had overtaken',
+  },
 ]
 
 /** Seeds that found something in the log on disk, or in what a cluster does with it. */

@@ -9,6 +9,8 @@ import { keptOf, marksIn, settingsOf, sweepOf } from './sim-sweep.ts'
 const SEEDS_FOR_MARKS = 1_000
 /** From so many seeds on, some have to have been run twice. */
 const SEEDS_FOR_RECHECKS = 25
+/** From so many seeds on, every fault of a sweep has to have been drawn; one that is run again may lack it. */
+const SEEDS_FOR_FAULTS = 10
 
 /** Defines the tests. */
 export function simSuite(name: AlgorithmName): void {
@@ -39,7 +41,7 @@ export function simSuite(name: AlgorithmName): void {
     const faults = ['rot', 'crash', 'partition', 'blackout'] as const
     const result = await sweepOf(name, { faults, durationMs: 10_000, everything: true, spares: 0 })
     expect(result.failures).toEqual([])
-    expect(result.faults['rot']).toBeGreaterThan(0)
+    if (result.seeds >= SEEDS_FOR_FAULTS) expect(result.faults['rot']).toBeGreaterThan(0)
   })
 
   it('never lies where more is lost than can be', { timeout: 600_000 }, async () => {
@@ -47,6 +49,7 @@ export function simSuite(name: AlgorithmName): void {
     const options = { faults, beyondModel: true, durationMs: 10_000 }
     const result = await sweepOf(name, options)
     expect(result.failures).toEqual([])
+    if (result.seeds < SEEDS_FOR_FAULTS) return
     expect(result.faults['wipe']).toBeGreaterThan(0)
     expect(result.faults['rot']).toBeGreaterThan(0)
   })

@@ -117,7 +117,14 @@ export async function sweepOf(
       `${verdicts.ok} histories linearizable, ${verdicts.unknown} undecided, faults ${JSON.stringify(result.faults)}`,
   )
   for (const failure of result.failures) console.error(failure)
-  return { ...result, verdicts }
+  return { ...result, failures: result.failures.map(headline), verdicts }
+}
+
+/** What an assertion shows of a failure that was printed: what broke, and how to see it again. */
+function headline(failure: string): string {
+  const lines = failure.split('\n')
+  const again = lines.find((line) => line.startsWith('replay: '))
+  return [...lines.slice(0, 2), ...(again === undefined ? [] : [again])].join('\n')
 }
 
 /** Runs the seeds that once found something; each is as it was found, but for what has been mended. */
