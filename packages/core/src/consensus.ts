@@ -35,7 +35,9 @@ export interface ConsensusInit {
   readonly recovered: DurableState
   /**
    * The members of a new group, the same at each of them; ignored once anything was stored.
-   * `undefined` on a replica that joins an existing group: it stays silent until addressed.
+   * `undefined` on a replica that joins an existing group: it stays silent until addressed. Its id may
+   * have been a member before and have lost its disk: what that one acknowledged and promised is then
+   * unknown to this one, which must not stand in for it.
    */
   readonly bootstrap: Membership | undefined
   /** The last entry that the state machine already contains; at least the snapshot's index. */

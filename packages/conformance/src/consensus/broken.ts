@@ -2,7 +2,8 @@
 // cannot fail proves nothing; these prove that each of these checks can.
 import type { ConsensusFactory } from '@quorate/core'
 import { DefectiveCore, defects } from './defects.ts'
-import type { Defect } from './defects.ts'
+import type { Defect, Patient } from './defects.ts'
+import { Formers, lostDiskDefects } from './lost-disk-defects.ts'
 
 /** A core that is wrong on purpose. */
 export interface BrokenCore {
@@ -107,6 +108,25 @@ const FAILS: readonly (readonly [string, string, 'only'?])[] = [
   ],
   ['counts learners', 'a learner receives everything and counts for nothing', 'only'],
   [
+    'forgets what it acknowledged, and counts',
+    'an acknowledged entry is not lost with the disk of a voter that held it',
+  ],
+  [
+    'forgets that it voted, and counts',
+    'a voter that lost its disk does not vote again where it may have voted before',
+    'only',
+  ],
+  [
+    'never comes back from a lost disk',
+    'a voter that lost its disk is filled again, and counts',
+    'only',
+  ],
+  [
+    'forgets the second time that it forgot',
+    'every promise holds though a voter loses its disk, again and again',
+    'only',
+  ],
+  [
     'forgets its last entry once its log is long',
     'every promise holds whatever happens, and the group recovers when it ends',
     'only',
@@ -118,19 +138,23 @@ export const brokenCores: readonly BrokenCore[] = FAILS.map(([name, fails, only]
   name,
   fails,
   only: only === 'only',
-  breaks: (consensus) => withDefect(consensus, defects[name] as Defect),
+  breaks: (consensus) => withDefect(consensus, { ...defects, ...lostDiskDefects }[name] as Defect),
 }))
 
 function withDefect(consensus: ConsensusFactory, defect: Defect): ConsensusFactory {
   const { name, wireVersion, format, codec } = consensus
+  const formers = new Formers()
   return {
     name,
     wireVersion,
     format,
     codec: defect.codec?.(codec) ?? codec,
     create(given) {
-      const init = defect.init?.(given) ?? given
-      return new DefectiveCore(init, consensus.create(init), defect)
+      const former = formers.before(given)
+      const init = defect.init?.(given, former) ?? given
+      const patient: Patient = { init, former, core: consensus.create(init), notes: new Map() }
+      formers.add(patient)
+      return new DefectiveCore(patient, defect)
     },
   }
 }

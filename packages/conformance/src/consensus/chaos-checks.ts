@@ -1,12 +1,14 @@
 // The check that looks for what nobody thought of: random schedules in which messages are lost, doubled
 // and reordered and replicas crash at any write, and then a calm in which the group must recover.
-import type { Random } from '@quorate/core'
-import { createRandom, encodeUtf8 } from '@quorate/core'
-import type { ConsensusCheck, Group } from './harness.ts'
-import { applied, elected, groupOf, level, until } from './harness.ts'
+import type { NodeId, Random } from '@quorate/core'
+import { createRandom, encodeUtf8, majority } from '@quorate/core'
+import type { ConsensusCheck, ConsensusHarness, Group } from './harness.ts'
+import { applied, elected, groupOf, loseDisk, three, until } from './harness.ts'
 
 const SEEDS = 30
 const STEPS = 1_500
+/** Of runs in which disks are lost. */
+const LOST_SEEDS = 20
 
 /** One thing that can happen at any time. */
 function disturb(group: Group, random: Random, count: number): void {
@@ -43,20 +45,55 @@ function disturb(group: Group, random: Random, count: number): void {
   else group.heal()
 }
 
+/** Ends all faults and waits until the group serves and replicas that kept their disks have everything. */
+function calm(group: Group, forgetful: readonly NodeId[]): void {
+  group.heal()
+  for (const id of group.ids) if (!group.replica(id).up) group.restart(id)
+  applied(group, elected(group), ['calm'])
+  const counted = group.ids.filter((id) => !forgetful.includes(id))
+  until(group, 'not level', () =>
+    counted.every((id) => group.replica(id).appliedIndex === group.history.length),
+  )
+}
+
+/** One group whose `c` loses its disk again and again, at any moment. */
+function forgetting(harness: ConsensusHarness, seed: number): void {
+  const random = createRandom(seed).fork('lost disks')
+  // What it had acknowledged may commit when it has lost it: one disk of three is then enough.
+  const commitQuorum = (voters: number): number =>
+    Math.max(1, (harness.promises?.commitQuorum ?? majority)(voters) - 1)
+  const promises = { ...harness.promises, commitQuorum }
+  const group = groupOf({ ...harness, promises }, three, undefined, seed)
+  for (let count = 0; count < STEPS; count++) {
+    disturb(group, random, count)
+    if (random.below(100) === 0) loseDisk(group, 'c')
+  }
+  calm(group, harness.supports?.rejoin === false ? ['c'] : [])
+}
+
 /** Checks by chance. */
 export const chaosChecks: readonly ConsensusCheck[] = [
+  {
+    name: 'every promise holds though a voter loses its disk, again and again',
+    run(harness) {
+      for (let seed = 1; seed <= LOST_SEEDS; seed++) {
+        try {
+          forgetting(harness, seed)
+        } catch (cause) {
+          throw new Error(`seed ${seed}: ${String(cause)}`, { cause })
+        }
+      }
+    },
+  },
   {
     name: 'every promise holds whatever happens, and the group recovers when it ends',
     run(harness) {
       for (let seed = 1; seed <= SEEDS; seed++) {
         const random = createRandom(seed).fork('chaos')
-        const group = groupOf(harness, { voters: ['a', 'b', 'c'] }, undefined, seed)
+        const group = groupOf(harness, three, undefined, seed)
         try {
           for (let count = 0; count < STEPS; count++) disturb(group, random, count)
-          group.heal()
-          for (const id of group.ids) if (!group.replica(id).up) group.restart(id)
-          applied(group, elected(group), ['calm'])
-          until(group, 'not level', () => level(group))
+          calm(group, [])
         } catch (cause) {
           throw new Error(`seed ${seed}: ${String(cause)}`, { cause })
         }

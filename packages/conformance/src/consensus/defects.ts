@@ -18,6 +18,8 @@ import { defaultLimits, noEffects } from '@quorate/core'
 export interface Patient {
   /** What it was made from. */
   readonly init: ConsensusInit
+  /** The core before it under its id, where a disk was lost between them. */
+  readonly former: Patient | undefined
   /** The right core inside. */
   readonly core: ConsensusCore
   /** Notes of the defect, for this core alone. */
@@ -26,8 +28,8 @@ export interface Patient {
 
 /** One thing that is wrong. Whatever is absent is right. */
 export interface Defect {
-  /** Changes what a core is made from. */
-  readonly init?: (init: ConsensusInit) => ConsensusInit
+  /** Changes what a core is made from; `former` as in {@link Patient}. */
+  readonly init?: (init: ConsensusInit, former: Patient | undefined) => ConsensusInit
   /** Changes an input; `undefined` swallows it. */
   readonly input?: (input: Input, patient: Patient) => Input | undefined
   /** Changes the effects of a step. */
@@ -340,8 +342,9 @@ export const defects: Readonly<Record<string, Defect>> = {
 let chance = 0
 let heard: unknown
 
-function unaddressed({ init, notes }: Patient): boolean {
-  return init.bootstrap === undefined && notes.get('addressed') !== true
+function unaddressed({ init, former, notes }: Patient): boolean {
+  const joins = init.bootstrap === undefined && former === undefined
+  return joins && notes.get('addressed') !== true
 }
 
 /** How many voters a change replaces, all of them; 0 for any other input. */
@@ -363,10 +366,10 @@ export class DefectiveCore implements ConsensusCore {
   readonly #patient: Patient
 
   /** Wraps the right core. */
-  constructor(init: ConsensusInit, core: ConsensusCore, defect: Defect) {
-    this.id = core.id
+  constructor(patient: Patient, defect: Defect) {
+    this.id = patient.core.id
     this.#defect = defect
-    this.#patient = { init, core, notes: new Map() }
+    this.#patient = patient
   }
 
   get wakeAt(): number {

@@ -1,12 +1,12 @@
 // Checks of what a group does for those who use it: elections, proposals, reads, transfers.
-import type { NodeId } from '@quorate/core'
 import { encode, encodeUtf8 } from '@quorate/core'
-import type { ConsensusCheck, Group } from './harness.ts'
+import type { ConsensusCheck } from './harness.ts'
 import {
   applied,
   check,
   commandsOf,
   elected,
+  electedByOthers,
   equal,
   groupOf,
   level,
@@ -14,19 +14,6 @@ import {
   three,
   until,
 } from './harness.ts'
-
-/** Lets time pass at some replicas alone, until one of them leads. */
-function electedByOthers(group: Group, ids: readonly NodeId[]): NodeId {
-  for (let round = 0; round < 500; round++) {
-    for (const id of ids) {
-      group.wake(id)
-      group.stabilize(ids)
-      const leads = ids.find((each) => group.replica(each).running.status().role === 'leader')
-      if (leads !== undefined) return leads
-    }
-  }
-  throw new Error('the others elect nobody')
-}
 
 /** Checks of elections and proposals. */
 export const groupChecks: readonly ConsensusCheck[] = [

@@ -15,6 +15,11 @@ export interface ConsensusSupports {
   readonly logWindow: boolean
   /** Refusing proposals beyond `uncommittedBytesMax`, and bounding messages by `messageBytesMax`. */
   readonly limits: boolean
+  /**
+   * Filling a voter that lost its disk, and counting it again. Without it such a voter has no part in
+   * anything any more; that it harms nothing is no capability.
+   */
+  readonly rejoin: boolean
 }
 
 /** What is tested. */
@@ -98,6 +103,19 @@ export function elected(group: Group, among: readonly NodeId[] = group.ids): Nod
   return leader as NodeId
 }
 
+/** Lets time pass at some replicas alone, until one of them leads. */
+export function electedByOthers(group: Group, ids: readonly NodeId[]): NodeId {
+  for (let round = 0; round < 500; round++) {
+    for (const id of ids) {
+      group.wake(id)
+      group.stabilize(ids)
+      const leads = ids.find((each) => group.replica(each).running.status().role === 'leader')
+      if (leads !== undefined) return leads
+    }
+  }
+  throw new Error('the others elect nobody')
+}
+
 /** Proposes commands at a replica and waits until they are applied there. */
 export function applied(
   group: Group,
@@ -120,6 +138,19 @@ export function level(group: Group): boolean {
     const replica = group.replica(id)
     return !replica.up || replica.appliedIndex === group.history.length
   })
+}
+
+/**
+ * Replaces a replica's disk by an empty one, and starts it as a host that lost its disk has to be
+ * started: told of no members.
+ */
+export function loseDisk(group: Group, id: NodeId): void {
+  const replica = group.replica(id)
+  if (replica.up) group.crash(id)
+  const hardState = undefined
+  const durable = { hardState, snapshot: undefined, firstIndex: 1, baseEpoch: 0, entries: [] }
+  Object.assign(replica, { durable, finished: [], bootstrap: undefined })
+  group.restart(id)
 }
 
 /** The commands applied so far, as text. */

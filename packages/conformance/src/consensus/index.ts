@@ -12,6 +12,7 @@ import { groupChecks, readChecks } from './group-checks.ts'
 import type { ConformanceOptions } from '../test-runner.ts'
 import type { ConsensusCheck, ConsensusHarness } from './harness.ts'
 import { lawChecks } from './law-checks.ts'
+import { lostDiskChecks } from './lost-disk-checks.ts'
 import { membershipChecks } from './membership-checks.ts'
 import { snapshotChecks } from './snapshot-checks.ts'
 
@@ -27,6 +28,7 @@ export const consensusChecks: readonly ConsensusCheck[] = Object.freeze([
   ...readChecks,
   ...snapshotChecks,
   ...membershipChecks,
+  ...lostDiskChecks,
   ...chaosChecks,
 ])
 
