@@ -55,6 +55,13 @@ export interface ListeningContext {
   onRejected(reason: string, address: string): void
 }
 
+/** A socket that counts against the limits until it is closed. */
+interface Counted {
+  readonly socket: Socket
+  /** Until its handshake is over. */
+  deadline: Timer | undefined
+}
+
 /** A port or a path of a server on which WebSockets are accepted. */
 export class Listening {
   readonly #options: ListenOptions
@@ -63,7 +70,9 @@ export class Listening {
   readonly #server: Server | SecureServer
   readonly #owned: boolean
   readonly #wss: WebSocketServer
-  readonly #sockets = new Map<string, { readonly socket: Socket; deadline: Timer | undefined }>()
+  readonly #sockets = new Set<Counted>()
+  /** Sockets of the own port, by name: under TLS, what is upgraded is not the socket that was counted. */
+  readonly #named = new Map<string, Counted>()
   readonly #perAddress = new Map<string, number>()
   #listened: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -130,7 +139,7 @@ export class Listening {
   async #close(): Promise<void> {
     const server = this.#server
     server.off('upgrade', this.#onUpgrade)
-    for (const { socket, deadline } of this.#sockets.values()) {
+    for (const { socket, deadline } of this.#sockets) {
       deadline?.cancel()
       if (deadline !== undefined) socket.destroy()
     }
@@ -144,7 +153,14 @@ export class Listening {
 
   /** A socket that has just connected to the own server: counted, and given a deadline. */
   readonly #onConnection = (socket: Socket): void => {
-    if (!this.#count(socket)) socket.destroy()
+    const counted = this.#count(socket)
+    if (counted === undefined) return void socket.destroy()
+    const name = nameOf(socket)
+    this.#named.set(name, counted)
+    socket.once('close', () => {
+      // A stranger may be back under the same name before the end of the socket before is told.
+      if (this.#named.get(name) === counted) this.#named.delete(name)
+    })
   }
 
   readonly #onTlsError = (error: Error, socket: TLSSocket): void => {
@@ -153,16 +169,16 @@ export class Listening {
     this.#context.onRejected(`TLS: ${printable(reason)}`, socket.remoteAddress ?? '')
   }
 
-  #count(socket: Socket): boolean {
+  #count(socket: Socket): Counted | undefined {
     const address = socket.remoteAddress ?? ''
     const ofAddress = this.#perAddress.get(address) ?? 0
     if (this.#sockets.size >= this.#gate.connectionsMax) {
       this.#context.onRejected('too many connections', address)
-      return false
+      return undefined
     }
     if (ofAddress >= this.#gate.connectionsPerAddressMax) {
       this.#context.onRejected('too many connections of one address', address)
-      return false
+      return undefined
     }
     this.#perAddress.set(address, ofAddress + 1)
     const { clock } = this.#context
@@ -170,23 +186,16 @@ export class Listening {
       this.#context.onRejected('no handshake in time', address)
       socket.destroy()
     })
-    const name = nameOf(socket)
-    this.#sockets.set(name, { socket, deadline })
+    const counted: Counted = { socket, deadline }
+    this.#sockets.add(counted)
     socket.once('close', () => {
-      this.#settle(name)
-      this.#sockets.delete(name)
+      settle(counted)
+      this.#sockets.delete(counted)
       const left = (this.#perAddress.get(address) ?? 1) - 1
       if (left === 0) this.#perAddress.delete(address)
       else this.#perAddress.set(address, left)
     })
-    return true
-  }
-
-  #settle(name: string): void {
-    const entry = this.#sockets.get(name)
-    if (entry === undefined) return
-    entry.deadline?.cancel()
-    entry.deadline = undefined
+    return counted
   }
 
   readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
@@ -199,13 +208,12 @@ export class Listening {
     }
     const fault = originFault(request, this.#gate)
     if (fault !== undefined) return this.#reject(request, socket, 403, fault)
-    if (!this.#owned && !this.#count(socket)) return this.#reject(request, socket, 503, undefined)
-    // By name, because under TLS it was the TCP socket that was counted.
-    const name = nameOf(socket)
+    const counted = this.#owned ? this.#named.get(nameOf(socket)) : this.#count(socket)
+    if (counted === undefined) return this.#reject(request, socket, 503, undefined)
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
       // Whoever takes it listens too; an error without a listener would end the process.
       ws.on('error', () => {})
-      this.#context.onAccepted({ ws, socket, request, settled: () => this.#settle(name) })
+      this.#context.onAccepted({ ws, socket, request, settled: () => settle(counted) })
     })
   }
 
@@ -240,6 +248,11 @@ function originFault(request: IncomingMessage, gate: GateOptions): string | unde
   const name = hostName(host ?? '')
   const known = name === 'localhost' || isAddress(name) || gate.hosts.includes(name)
   return known ? undefined : 'host not allowed'
+}
+
+function settle(counted: Counted): void {
+  counted.deadline?.cancel()
+  counted.deadline = undefined
 }
 
 function nameOf(socket: Socket): string {

@@ -8,8 +8,12 @@ export interface RawSocket {
   readonly closed: Promise<void>
 }
 
-export async function raw(port: number): Promise<RawSocket> {
-  const socket = connect(port, '127.0.0.1')
+/** Connects; `to` is a port, or the path of a socket. */
+export async function raw(to: number | string, localPort?: number): Promise<RawSocket> {
+  const here = localPort === undefined ? {} : { localPort }
+  const socket = connect(
+    typeof to === 'string' ? { path: to } : { port: to, host: '127.0.0.1', ...here },
+  )
   let received = ''
   socket.on('data', (chunk) => (received += chunk.toString('latin1')))
   socket.on('error', () => {})
@@ -35,8 +39,8 @@ export function upgradeRequest(headers: Readonly<Record<string, string>> = {}, p
 }
 
 /** A raw socket that has been upgraded. */
-export async function upgraded(port: number): Promise<RawSocket> {
-  const each = await raw(port)
+export async function upgraded(to: number | string): Promise<RawSocket> {
+  const each = await raw(to)
   each.socket.write(upgradeRequest())
   while (!each.received().includes('\r\n\r\n')) {
     await new Promise<void>((resolve) => each.socket.once('data', () => resolve()))

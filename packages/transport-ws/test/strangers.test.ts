@@ -1,7 +1,10 @@
 // What strangers may do to a port: too many, too slow, too much, from the wrong page, or not in
 // WebSocket at all. Each is cut off, and everybody else goes on.
+import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -10,7 +13,7 @@ import {
   type WebSocketListener,
   type WebSocketListenerOptions,
 } from '../src/index.ts'
-import { frame, raw, upgraded, upgradeRequest } from './raw.ts'
+import { frame, raw, upgraded, upgradeRequest, type RawSocket } from './raw.ts'
 import { bytes, Caller, closeHosts, context, host, Log, loggerTo, ManualClock } from './rig.ts'
 
 const mentions =
@@ -95,6 +98,30 @@ describe('too many:', () => {
     await closeListener()
     await new Promise<void>((resolve) => server.close(() => resolve()))
   })
+
+  test('it holds where no client has an address: behind a proxy, on a socket of the file system', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'quorate-'))
+    const path = join(directory, 'socket')
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    await listen({ port: undefined, server, connectionsMax: 2 })
+    const first = await upgraded(path)
+    await upgraded(path)
+    const refused = async (): Promise<void> => {
+      const more = await raw(path)
+      more.socket.write(upgradeRequest())
+      await more.closed
+      expect(more.received()).toMatch(/^HTTP\/1\.1 503 /)
+    }
+    await refused()
+    first.socket.destroy()
+    await callers[0]!.until((lines) => lines.some((line) => line.startsWith('closed')))
+    await upgraded(path)
+    await refused()
+    await closeListener()
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+    await rm(directory, { recursive: true })
+  })
 })
 
 describe('too slow:', () => {
@@ -115,6 +142,40 @@ describe('too slow:', () => {
     await slow.closed
     expect(callers).toHaveLength(0)
     await stillServes(port)
+  })
+
+  describe('who is back from the same port before the end of the socket before was told', () => {
+    const back = async (): Promise<RawSocket> => {
+      const port = await listen()
+      const { timers } = clock
+      const first = await raw(port)
+      await clock.until(timers + 1)
+      const { localPort } = first.socket
+      // Both before this process looks at its sockets again: the end of the first is told last.
+      first.socket.resetAndDestroy()
+      const second = await raw(port, localPort)
+      await first.closed
+      await stillServes(port)
+      expect(clock.timers).toBe(timers + 1)
+      expect(second.socket.localPort).toBe(localPort)
+      expect(second.socket.closed).toBe(false)
+      return second
+    }
+
+    test('has a deadline of its own', async () => {
+      const second = await back()
+      clock.advance(5_000)
+      await second.closed
+      expect(callers).toHaveLength(1)
+    })
+
+    test('is let in', async () => {
+      const second = await back()
+      second.socket.write(upgradeRequest())
+      await new Promise<void>((resolve) => second.socket.once('data', () => resolve()))
+      expect(second.received()).toMatch(/^HTTP\/1\.1 101 /)
+      second.socket.destroy()
+    })
   })
 
   test('headers one byte at a time do not extend the deadline', async () => {
