@@ -3,11 +3,13 @@ import {
   abortError,
   defaultLimits,
   QuorateError,
+  rejectUnknownOptions,
   systemClock,
   type ClientDialer,
   type Clock,
 } from '@quorate/core'
 import { ClientConnection, type ConnectionLimits } from './client-connection.ts'
+import { positive } from './options.ts'
 
 /** Options of {@link webSocketDialer}. */
 export interface WebSocketDialerOptions {
@@ -20,6 +22,8 @@ export interface WebSocketDialerOptions {
   /** Time. Default: the platform's. */
   readonly clock?: Clock | undefined
 }
+
+const OPTIONS = ['frameBytesMax', 'queueBytesMax', 'timeoutMs', 'clock']
 
 /** The part of the platform's WebSocket that is used, without the DOM's types. */
 interface PlatformSocket {
@@ -36,13 +40,19 @@ interface PlatformSocket {
 /** A browser tells nobody when its socket has room again: it is asked after so long. */
 const ROOM_CHECK_MS = 10
 
-/** Makes a dialer that connects a page to hosts, at addresses such as `wss://store.example`. */
+/**
+ * Makes a dialer that connects a page to hosts, at addresses such as `wss://store.example`.
+ *
+ * @throws QuorateError `INVALID_OPTIONS`, also for those of a program's dialer that a browser has no
+ * use for
+ */
 export function webSocketDialer(options: WebSocketDialerOptions = {}): ClientDialer {
+  rejectUnknownOptions(options, OPTIONS, 'webSocketDialer')
   const clock = options.clock ?? systemClock()
-  const timeoutMs = options.timeoutMs ?? 5_000
+  const timeoutMs = positive('timeoutMs', options.timeoutMs, 5_000)
   const limits: ConnectionLimits = {
-    frameBytesMax: options.frameBytesMax ?? defaultLimits.frameBytesMax,
-    queueBytesMax: options.queueBytesMax ?? 8_388_608,
+    frameBytesMax: positive('frameBytesMax', options.frameBytesMax, defaultLimits.frameBytesMax),
+    queueBytesMax: positive('queueBytesMax', options.queueBytesMax, 8_388_608),
   }
   return {
     async dial(address, handlers, { signal } = {}) {
