@@ -2,8 +2,8 @@
 // Once it is decided the next epoch begins, wherever a quorum of its members holds all before it.
 import type { CallId, LogIndex, Membership, MembershipTarget, NodeId } from '@quorate/core'
 import { isQuorateError, isVoter, membershipOf, sameMembers } from '@quorate/core'
+import { membershipPayload } from '@quorate/core/algorithm'
 import { becomeDiscontent, mayLead } from './ballot-election.ts'
-import { membershipPayload } from './config-history.ts'
 import { watchSuccessors } from './hand-over.ts'
 import { sendHeartbeat, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'

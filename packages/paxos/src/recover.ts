@@ -1,11 +1,10 @@
 // What a replica starts from: its log and small state as storage holds them, checked against each
 // other, since going on from a state that cannot be is worse than not starting.
-import type { ConsensusInit, LogIndex, Membership } from '@quorate/core'
+import type { ConsensusInit, LogIndex } from '@quorate/core'
 import { QuorateError, decode, isVoter, membershipCodec } from '@quorate/core'
 import type { ReplicaLog } from '@quorate/core/algorithm'
-import { replicaLog } from '@quorate/core/algorithm'
+import { configHistory, replicaLog } from '@quorate/core/algorithm'
 import { actLater, leadsAlone, mayLead } from './ballot-election.ts'
-import { ConfigHistory, noMembers } from './config-history.ts'
 import { reaches } from './floor.ts'
 import type { HardState } from './hard-state.ts'
 import { NEVER_TOLD, hardStateCodec } from './hard-state.ts'
@@ -32,7 +31,7 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): PaxosSta
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
   const log = recoverLog(init, lastIndex)
   const decided = recoverDecided(init, hard, lastIndex)
-  const configs = recoverConfigs(init, hard, lastIndex)
+  const configs = configHistory(recovered, hard.initial, lastIndex)
   const r = new PaxosState(init, options, hard, log, configs, decided)
   // A state machine that keeps its own state may know of a stop-sign that the hard state does not.
   if (configs.at(hard.decided).membership.version !== r.config) r.accepted = 0
@@ -134,16 +133,6 @@ function recoverDecided(init: ConsensusInit, hard: HardState, lastIndex: LogInde
   if (recovered.firstIndex > snapshotIndex + 1)
     throw corrupt('a log that begins after its snapshot')
   return Math.min(Math.max(hard.decided, snapshotIndex, appliedIndex), lastIndex)
-}
-
-function recoverConfigs(init: ConsensusInit, hard: HardState, lastIndex: LogIndex): ConfigHistory {
-  const { snapshot, membershipEntries } = init.recovered
-  const index = snapshot?.index ?? 0
-  const membership: Membership = snapshot?.membership ?? hard.initial ?? noMembers
-  const entries = membershipEntries.filter(
-    (entry) => entry.index > index && entry.index <= lastIndex,
-  )
-  return new ConfigHistory({ index, membership }, entries)
 }
 
 function checkMembers(r: PaxosState): void {

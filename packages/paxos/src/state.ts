@@ -14,9 +14,8 @@ import type {
   Tracer,
 } from '@quorate/core'
 import { inflight, outbox } from '@quorate/core/algorithm'
-import type { Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import type { ConfigHistory, Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { Ballot } from './ballot.ts'
-import type { ConfigHistory } from './config-history.ts'
 import type { Floor } from './floor.ts'
 import type { HardState } from './hard-state.ts'
 import type { Answer, PaxosMessage } from './messages.ts'

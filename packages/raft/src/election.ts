@@ -61,7 +61,9 @@ export function promotable(r: RaftState): boolean {
  * win, so that without it those who remain could wait for ever (Ongaro, section 4.2.2).
  */
 function leaving(r: RaftState): boolean {
-  return r.configs.activeIndex > r.commitIndex && isVoter(r.configs.at(r.commitIndex), r.id)
+  return (
+    r.configs.lastIndex > r.commitIndex && isVoter(r.configs.at(r.commitIndex).membership, r.id)
+  )
 }
 
 /** Moves to a term, or stays in it, as a follower. The vote survives within a term. */

@@ -2,7 +2,7 @@
 // moment it is appended; what follows from its being committed is decided here.
 import type { CallId, Membership, MembershipTarget, NodeId } from '@quorate/core'
 import { isQuorateError, membersOf, membershipOf, sameMembers } from '@quorate/core'
-import { membershipPayload } from './config-history.ts'
+import { membershipPayload } from '@quorate/core/algorithm'
 import { becomeFollower } from './election.ts'
 import { sendHeartbeat } from './heartbeat.ts'
 import { Progress } from './progress.ts'
@@ -53,7 +53,7 @@ function refusal(
   if (r.commitIndex < r.termStart) {
     return { code: 'PROPOSAL_DROPPED', reason: 'the leader has not committed in its term yet' }
   }
-  if (r.change !== undefined || outgoing.length > 0 || r.configs.activeIndex > r.commitIndex) {
+  if (r.change !== undefined || outgoing.length > 0 || r.configs.lastIndex > r.commitIndex) {
     return { code: 'CONFLICT', reason: 'another change of membership is under way' }
   }
   if (expectedVersion !== undefined && expectedVersion !== version) {
@@ -113,7 +113,7 @@ function learnFirst(r: RaftState, behind: readonly NodeId[]): void {
 export function membershipCaughtUp(r: RaftState): void {
   const { change } = r
   if (change === undefined || change.stage !== 'learn') return
-  if (r.configs.activeIndex > r.commitIndex || r.transfer !== undefined) return
+  if (r.configs.lastIndex > r.commitIndex || r.transfer !== undefined) return
   if (!newVoters(r).every((id) => caughtUp(r, id))) return
   r.mark('raft/membership/promoted')
   change.stage = 'change'
@@ -213,7 +213,7 @@ export function trackMembers(r: RaftState): void {
     if (id === r.id) continue
     // Until the membership is committed it may be undone, and the entries sent meanwhile with it: a
     // replica that turned out to be no witness would be left without their commands.
-    const committed = r.configs.activeIndex <= r.commitIndex
+    const committed = r.configs.lastIndex <= r.commitIndex
     const witness = committed && membership.witnesses.includes(id)
     let p = r.progress.get(id)
     if (p === undefined) {
@@ -232,7 +232,7 @@ export function trackMembers(r: RaftState): void {
 /** What a leader does once its commit index has advanced. */
 export function membershipCommitted(r: RaftState): void {
   const { membership, configs, change } = r
-  if (configs.activeIndex > r.commitIndex) return
+  if (configs.lastIndex > r.commitIndex) return
   if (r.peers.some((p) => p.witness !== membership.witnesses.includes(p.id))) trackMembers(r)
   if (membership.outgoing.length > 0) {
     // Committed in both halves, and only now, and only once: the entry appended here is not committed.

@@ -15,7 +15,7 @@ import type {
   WriteBatch,
 } from '@quorate/core'
 import { QuorateError, decode, encode, isVoter } from '@quorate/core'
-import { ConfigHistory, membershipPayload, noMembers } from './config-history.ts'
+import { configHistory, membershipPayload } from '@quorate/core/algorithm'
 import { upToDate } from './election.ts'
 import { hardStateCodec } from './hard-state.ts'
 
@@ -61,10 +61,7 @@ export function planQuorumLoss(survivor: NodeId, state: DurableState): QuorumLos
     throw new QuorateError('STORAGE_CORRUPT', `the log of "${survivor}" is damaged: choose another`)
   }
   const hard = decode(hardStateCodec, state.hardState)
-  const index = state.snapshot?.index ?? 0
-  const base = { index, membership: state.snapshot?.membership ?? hard.initial ?? noMembers }
-  const later = state.membershipEntries.filter((entry) => entry.index > index)
-  const before = new ConfigHistory(base, later).active
+  const before = configHistory(state, hard.initial, state.lastIndex).last
   if (!isVoter(before, survivor) || before.witnesses.includes(survivor)) {
     throw new QuorateError('INVALID_ARGUMENT', `"${survivor}" is no voter that keeps state`)
   }

@@ -1,10 +1,9 @@
 // What a replica starts from: its log and small state as storage holds them, checked against each
 // other, since going on from a state that cannot be is worse than not starting.
-import type { ConsensusInit, DurableState, LogIndex, Membership } from '@quorate/core'
+import type { ConsensusInit, DurableState, LogIndex } from '@quorate/core'
 import { QuorateError, decode } from '@quorate/core'
-import { replicaLog } from '@quorate/core/algorithm'
+import { configHistory, replicaLog } from '@quorate/core/algorithm'
 import type { ReplicaLog } from '@quorate/core/algorithm'
-import { ConfigHistory, noMembers } from './config-history.ts'
 import { promotable, resetElectionDeadline } from './election.ts'
 import type { HardState } from './hard-state.ts'
 import { hardStateCodec, noHardState } from './hard-state.ts'
@@ -29,14 +28,8 @@ export function recover(init: ConsensusInit, options: ResolvedOptions): RaftStat
   const lastIndex = faultyFrom === undefined ? recovered.lastIndex : faultyFrom - 1
   const log = recoverLog(init, lastIndex)
   const commit = recoverCommit(init, hard, lastIndex)
-  const r = new RaftState(
-    init,
-    options,
-    hard,
-    log,
-    recoverConfigs(recovered, hard, lastIndex),
-    commit,
-  )
+  const configs = configHistory(recovered, hard.initial, lastIndex)
+  const r = new RaftState(init, options, hard, log, configs, commit)
   r.snapshot = recovered.snapshot
   if (faultyFrom !== undefined) raiseFloor(r, recovered, faultyFrom)
   start(r, fresh)
@@ -84,20 +77,6 @@ function recoverCommit(init: ConsensusInit, hard: HardState, lastIndex: LogIndex
   return Math.min(Math.max(hard.commit, snapshotIndex, appliedIndex), lastIndex)
 }
 
-function recoverConfigs(
-  recovered: DurableState,
-  hard: HardState,
-  lastIndex: LogIndex,
-): ConfigHistory {
-  const { snapshot, membershipEntries } = recovered
-  const index = snapshot?.index ?? 0
-  const membership: Membership = snapshot?.membership ?? hard.initial ?? noMembers
-  const entries = membershipEntries.filter(
-    (entry) => entry.index > index && entry.index <= lastIndex,
-  )
-  return new ConfigHistory({ index, membership }, entries)
-}
-
 function raiseFloor(r: RaftState, recovered: DurableState, faultyFrom: LogIndex): void {
   r.mark('raft/faulty/floor')
   r.leftoverFrom = faultyFrom
@@ -116,7 +95,7 @@ function start(r: RaftState, fresh: boolean): void {
   const timeout = r.options.electionTimeoutMs
   resetElectionDeadline(r)
   // A membership that is not committed may not be the one by which others elect.
-  if (electsAlone(r) && r.configs.activeIndex <= r.commitIndex) {
+  if (electsAlone(r) && r.configs.lastIndex <= r.commitIndex) {
     // Nobody else can lead, so there is nobody to wait for.
     if (r.electionDeadline !== Number.POSITIVE_INFINITY) r.electionDeadline = r.now
   } else if (fresh) {

@@ -1,7 +1,6 @@
 // The leader's side of the log: appending, sending as much as limits allow, and learning from each
 // answer how far a follower's log is equal to its own.
 import type { Entry, LogIndex } from '@quorate/core'
-import { NO_PAYLOAD } from './config-history.ts'
 import { maybeCommit, tellCommit } from './commit.ts'
 import type { AppendReply, AppendRequest } from './messages.ts'
 import type { Progress } from './progress.ts'
@@ -13,6 +12,9 @@ import { membershipCaughtUp } from './membership.ts'
 
 // Old entries are read for several messages at once.
 const READ_MESSAGES = 4
+
+// Of an entry without content.
+const NO_PAYLOAD = new Uint8Array(0)
 
 /** Appends entries of this term to the leader's own log. */
 export function appendOwn(r: RaftState, entries: readonly Entry[], bytes: number): void {

@@ -138,7 +138,7 @@ export function snapshotTaken(r: RaftState, taken: SnapshotMeta, compactTo: LogI
     return
   }
   // The members in force at that index are a matter of the log, whatever the driver believes.
-  const snapshot: SnapshotMeta = { ...taken, epoch, membership: r.configs.at(index) }
+  const snapshot: SnapshotMeta = { ...taken, epoch, membership: r.configs.at(index).membership }
   r.snapshot = snapshot
   r.out.snapshot = snapshot
   const to = Math.min(compactTo, index)

@@ -15,9 +15,8 @@ import type {
 } from '@quorate/core'
 import { isVoter } from '@quorate/core'
 import { inflight, outbox } from '@quorate/core/algorithm'
-import type { Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import type { ConfigHistory, Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
 import type { RaftMessage } from './messages.ts'
-import type { ConfigHistory } from './config-history.ts'
 import type { HardState } from './hard-state.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Progress } from './progress.ts'
@@ -268,7 +267,7 @@ export class RaftState {
 
   /** The membership in force. */
   get membership(): Membership {
-    return this.configs.active
+    return this.configs.last
   }
 
   /** Whether it votes. */

@@ -31,7 +31,8 @@ export function statusOf(r: RaftState): ConsensusStatus {
 /** Where the state machine stands, with the members committed there whatever the log says after it. */
 export function appliedPosition(r: RaftState): SnapshotPosition {
   const epoch = r.log.epoch(r.applied)
-  if (epoch !== undefined) return { index: r.applied, epoch, membership: r.configs.at(r.applied) }
+  if (epoch !== undefined)
+    return { index: r.applied, epoch, membership: r.configs.at(r.applied).membership }
   // A snapshot is being installed, and the state is the snapshot's as soon as there is one again.
   const { index, epoch: term, membership } = defined(r.snapshot, 'a compacted log has a snapshot')
   return { index, epoch: term, membership }

@@ -54,7 +54,7 @@ function countAgain(r: RaftState, p: Progress): void {
 export function fence(r: RaftState): void {
   if (r.transfer !== undefined || !r.peers.some((p) => p.blank)) return
   // An entry that others wait for lets it vote, and tells it nothing of the members.
-  if (r.configs.activeIndex === 0) {
+  if (r.configs.lastIndex === 0) {
     restateMembers(r)
     return
   }

@@ -25,7 +25,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'raft-group-two-changes-at-once',
     file: `${src}/membership.ts`,
-    find: 'if (r.change !== undefined || outgoing.length > 0 || r.configs.activeIndex > r.commitIndex) {',
+    find: 'if (r.change !== undefined || outgoing.length > 0 || r.configs.lastIndex > r.commitIndex) {',
     replace: 'if (r.term < 0) {',
     breaks: 'One change of members at a time.',
     killedBy: [
@@ -97,9 +97,9 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'raft-group-joint-left-early',
     file: `${src}/membership.ts`,
-    find: `  if (configs.activeIndex > r.commitIndex) return
+    find: `  if (configs.lastIndex > r.commitIndex) return
 `,
-    replace: `  if (configs.activeIndex < 0) return
+    replace: `  if (configs.lastIndex < 0) return
 `,
     breaks: 'Joint consensus is left once it is committed, and once.',
     killedBy: [
@@ -203,7 +203,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'raft-group-snapshot-holds-latest-members',
     file: `${src}/snapshot.ts`,
-    find: 'membership: r.configs.at(index) }',
+    find: 'membership: r.configs.at(index).membership }',
     replace: 'membership: r.membership }',
     breaks: 'A snapshot holds the members in force where it stands.',
     killedBy: [
@@ -215,11 +215,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'raft-group-cut-undoes-one-membership',
-    file: `${src}/config-history.ts`,
-    find: 'while (this.#configs.length > 1 && this.#latest.index >= from) this.#configs.pop()',
-    replace: 'if (this.#configs.length > 1 && this.#latest.index >= from) this.#configs.pop()',
+    file: 'packages/core/src/algorithm/config-history.ts',
+    find: 'while (this.#configs.length > 1 && this.#last.index >= from) this.#configs.pop()',
+    replace: 'if (this.#configs.length > 1 && this.#last.index >= from) this.#configs.pop()',
     breaks: 'A log cut back over two memberships brings back the one before both.',
     killedBy: [
+      'packages/core/test/config-history.test.ts',
       {
         file: `${tests}/known-bugs.test.ts`,
         name: 'a log cut back over two memberships brings back the one before both',

@@ -327,7 +327,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'raft-lone-election-uncommitted',
     file: `${src}/recover.ts`,
-    find: 'if (electsAlone(r) && r.configs.activeIndex <= r.commitIndex) {',
+    find: 'if (electsAlone(r) && r.configs.lastIndex <= r.commitIndex) {',
     replace: 'if (electsAlone(r)) {',
     breaks: 'A membership of one elects alone only once it is committed.',
     killedBy: [

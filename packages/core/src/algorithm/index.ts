@@ -1,11 +1,13 @@
 // What algorithms that replicate a log share, whatever they agree by. For authors of cores; whoever
 // uses a core needs none of it.
 /**
- * What cores that replicate a log share: the log in memory and as it travels, what is under way, and the
- * effects of a step.
+ * What cores that replicate a log share: the log in memory and as it travels, the memberships in it, what
+ * is under way, and the effects of a step.
  *
  * @packageDocumentation
  */
+export { configHistory, membershipPayload } from './config-history.ts'
+export type { Config, ConfigHistory } from './config-history.ts'
 export { readEntries, writeEntries } from './entries.ts'
 export { inflight } from './inflight.ts'
 export type { Inflight } from './inflight.ts'

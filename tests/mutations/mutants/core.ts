@@ -1,0 +1,37 @@
+// Bugs in what Raft and Paxos share. Its own tests have to find them, and those of an algorithm where
+// they come so far.
+import type { Mutant } from '../src/mutant.ts'
+
+const src = 'packages/core/src/algorithm'
+const test = 'packages/core/test'
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'core-cut-keeps-the-membership',
+    file: `${src}/config-history.ts`,
+    find: 'this.#last.index >= from) this.#configs.pop()',
+    replace: 'this.#last.index > from) this.#configs.pop()',
+    breaks: 'An entry that is cut off takes the membership that it brought with it.',
+    killedBy: [
+      `${test}/config-history.test.ts`,
+      { file: 'packages/raft/test/transcripts.test.ts', name: 'undone\\.txt' },
+    ],
+  },
+  {
+    id: 'core-compaction-keeps-the-latest-members',
+    file: `${src}/config-history.ts`,
+    find: 'membership: this.at(index).membership }',
+    replace: 'membership: this.last }',
+    breaks:
+      'Where a log begins after compaction, the members are those of its entries up to there.',
+    killedBy: [`${test}/config-history.test.ts`],
+  },
+  {
+    id: 'core-recovers-cut-memberships',
+    file: `${src}/config-history.ts`,
+    find: 'if (entry.index > index && entry.index <= lastIndex) history',
+    replace: 'if (entry.index > index) history',
+    breaks: 'A membership past the end of a log that was recovered is not in force.',
+    killedBy: [`${test}/config-history.test.ts`],
+  },
+]
