@@ -5,6 +5,7 @@ import {
   ByteWriter,
   decodeUtf8,
   defaultLimits,
+  encodeUtf8,
   noMetrics,
   QuorateError,
   silentLogger,
@@ -25,6 +26,7 @@ import { encodeCommand } from '../src/machine/command.ts'
 import { encodeQuery } from '../src/machine/query.ts'
 import { beginResult } from '../src/machine/result.ts'
 import { fingerprint } from '../src/routing/fingerprint.ts'
+import { errorReply } from '../src/routing/wire.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { testCluster } from './support/cluster.ts'
 import type { TestCluster, TestHost } from './support/cluster.ts'
@@ -263,6 +265,25 @@ describe('a connection that is lost', () => {
     await expect(write).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     expect(commands).toBe(2)
     await client.close()
+  })
+
+  test('is no reason not to ask again where the map is', async () => {
+    let asked = 0
+    const host = await impostor((id, request, connection) => {
+      if (request.kind !== 'admin') return
+      if (++asked === 1) return connection.close('gone')
+      const writer = new FrameWriter()
+      const refusal = new QuorateError('INVALID_ARGUMENT', 'enough')
+      const where: KvReply = { ok: true, mapVersion: 1, body: encodeUtf8('["it"]') }
+      writer.reply(id, asked === 2 ? where : errorReply(1, refusal))
+      connection.send(writer.take())
+    })
+    const client = await connect({ addresses: ['it'], dialer: host.network.dialer(), partitioner })
+    const placement = client.admin.placement({ timeoutMs: 5_000 })
+    await expect(placement).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: 'enough' })
+    expect(asked).toBe(3)
+    await client.close()
+    await host.close()
   })
 
   test('before anything was sent means that nothing was done', async () => {

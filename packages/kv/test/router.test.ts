@@ -1,15 +1,17 @@
 // The router against hosts that the test plays itself, on a clock that it moves: what is asked of
 // whom after each kind of answer, and what a caller is told in the end.
-import { ByteWriter, createRandom } from '@quorate/core'
+import { ByteWriter, createRandom, encodeUtf8 } from '@quorate/core'
 import type { ErrorCode } from '@quorate/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { decodeCommand } from '../src/machine/command.ts'
 import type { KvCommand } from '../src/machine/command.ts'
 import { beginResult, errorResult } from '../src/machine/result.ts'
+import { Moved } from '../src/routing/routed-call.ts'
 import { createRouter } from '../src/routing/router.ts'
 import type { Router } from '../src/routing/router.ts'
 import { routeTable } from '../src/routing/routes.ts'
 import type { RouteTable } from '../src/routing/routes.ts'
+import { errorReply } from '../src/routing/wire.ts'
 import type { KvReply, KvRequest } from '../src/routing/wire.ts'
 import { put } from './support/machine.ts'
 import { ManualClock } from './support/manual-clock.ts'
@@ -57,10 +59,14 @@ describe('the router', () => {
       shards: [{ epoch: 1, leader: 'a', members: ['a', 'b', 'c'] }],
       addresses: new Map(),
     })
-    router = createRouter({
+    router = routerOf(routes)
+  })
+
+  const routerOf = (table: RouteTable): Router =>
+    createRouter({
       clock,
       random: createRandom(1),
-      routes,
+      routes: table,
       callsMax: 3,
       shardOf: () => 0,
       refresh: () => void refreshes++,
@@ -69,7 +75,6 @@ describe('the router', () => {
         nearest: (hosts) => hosts[1],
       },
     })
-  })
 
   const next = (): Sent => {
     const one = sent.shift()
@@ -301,6 +306,73 @@ describe('the router', () => {
       if (sent.length > 0) next().reply(refusal('NOT_LEADER'))
     }
     expect(await outcome).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  })
+
+  test('an error without a code may have come after the write: no other session repeats it', async () => {
+    const { outcome, first } = write()
+    first.reply(errorReply(1, new TypeError('a bug')))
+    clock.advance(10)
+    const second = next()
+    expect(command(second)).toEqual(command(first))
+    second.reply(refusal('SESSION_EXPIRED'))
+    expect(await outcome).toMatchObject({ code: 'SESSION_EXPIRED' })
+    expect(sent).toEqual([])
+  })
+
+  test('in time: a read is asked again whatever became of it, and is never unknown', async () => {
+    const reading = router.query(0, { type: 'info' }, { timeoutMs: 300 }, 'info')
+    next().reply(refusal('OUTCOME_UNKNOWN'))
+    let asked = 0
+    while (clock.time < 300) {
+      clock.advance(1)
+      for (; sent.length > 0; asked++) next().reply(refusal('OUTCOME_UNKNOWN'))
+    }
+    await expect(reading).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      cause: { code: 'OUTCOME_UNKNOWN' },
+    })
+    expect(asked).toBeGreaterThan(3)
+  })
+
+  describe('an attempt that may have run, of keys that have moved since', () => {
+    const shard = { leader: 'a', members: ['a', 'b', 'c'] }
+    const all = { ...shard, epoch: 1, range: { start: '', end: undefined } }
+    const addresses = new Map()
+    let table: RouteTable
+    let ranged: Router
+    beforeEach(() => {
+      table = routeTable({ version: 1, ranged: true, shards: [all], addresses })
+      ranged = routerOf(table)
+    })
+    const move = (): void => {
+      const left = { ...shard, epoch: 2, range: { start: '', end: 'h' } }
+      const right = { ...shard, epoch: 1, range: { start: 'h', end: undefined } }
+      table.install({ version: 2, ranged: true, shards: [left, right], addresses })
+    }
+
+    test('makes no difference to a read: it is made anew where they are', async () => {
+      const query = { type: 'get', keys: [encodeUtf8('k')] } as const
+      const reading = ranged.query(0, query, {}, 'get').catch((error: unknown) => error)
+      next().reply(refusal('OUTCOME_UNKNOWN'))
+      move()
+      clock.advance(10)
+      expect(await reading).toBeInstanceOf(Moved)
+      expect(sent).toEqual([])
+    })
+
+    test('keeps a write with the shard that may have applied it', async () => {
+      const body = { comparisons: [], success: [put('k', 'v')], failure: [] }
+      const writing = ranged.transact(0, body, {}, 'put').catch((error: unknown) => error)
+      next().reply(result(100))
+      const first = next()
+      first.reply(refusal('OUTCOME_UNKNOWN'))
+      move()
+      clock.advance(10)
+      const again = next()
+      expect(command(again)).toMatchObject({ type: 'transaction', shard: 0, session: 100, seq: 1 })
+      again.reply(result(101))
+      expect(await writing).toMatchObject({ revision: 101 })
+    })
   })
 
   test('an answer that cannot be read leaves a write unknown', async () => {

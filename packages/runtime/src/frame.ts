@@ -72,11 +72,11 @@ export function writeResult(writer: ByteWriter, id: number, body: Uint8Array): v
   writer.bytes(body)
 }
 
-/** What a caller is told where a handler threw: an error without a code becomes `UNAVAILABLE`. */
+/** What a caller is told where a handler threw: what it had done by then, an error without a code does not say. */
 export function failureOf(error: unknown): QuorateError {
   if (isQuorateError(error)) return error
   const message = error instanceof Error ? error.message : 'the handler failed'
-  return new QuorateError('UNAVAILABLE', message, { cause: error })
+  return new QuorateError('OUTCOME_UNKNOWN', message, { cause: error })
 }
 
 /** Appends the failure of a call. */

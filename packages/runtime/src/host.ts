@@ -88,7 +88,10 @@ export interface SnapshotPolicy {
   readonly keepEntries?: number | undefined
 }
 
-/** Answers calls of other hosts. What it throws travels as its code and message; other errors as `UNAVAILABLE`. */
+/**
+ * Answers calls of other hosts. What it throws travels as its code and message; an error without a
+ * code as `OUTCOME_UNKNOWN`, because nobody knows what the handler had done before it.
+ */
 export type CallHandler = (
   request: Uint8Array,
   context: { readonly from: NodeId; readonly signal: AbortSignal },
@@ -192,7 +195,8 @@ export interface Host extends Closeable, EventSource<HostEvents> {
    * Calls a service on another host, or on this one.
    *
    * @throws QuorateError whatever the handler threw; `UNAVAILABLE` where the call was certainly not
-   * handed over; `OUTCOME_UNKNOWN` after a timeout, an abort or a lost connection: it may have run
+   * handed over; `OUTCOME_UNKNOWN` after a timeout, an abort or a lost connection, and where the handler
+   * threw an error without a code: it may have run
    */
   call(to: NodeId, service: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array>
 }

@@ -60,7 +60,11 @@ describe('records', () => {
           details: { leader: 'b' },
         },
       },
-      { type: 'failure', id: 7, error: { code: 'UNAVAILABLE', message: 'a bug' } },
+      {
+        type: 'failure',
+        id: 7,
+        error: { code: 'OUTCOME_UNKNOWN', message: 'a bug', retryable: false },
+      },
     ])
   })
 

@@ -52,6 +52,7 @@ describe('calls', () => {
       if (text === 'no')
         throw new QuorateError('NOT_LEADER', 'c leads', { details: { leader: 'c' } })
       if (text === 'bug') throw new TypeError('a bug')
+      if (text === 'busy') throw new QuorateError('UNAVAILABLE', 'nothing was done')
       return encodeUtf8(`${from}: ${text}`)
     })
     const { host } = get('a')
@@ -60,13 +61,16 @@ describe('calls', () => {
       ask('hi'),
       ask('no'),
       ask('bug'),
+      ask('busy'),
       host.call('b', 'other', new Uint8Array(0)),
     ])
     await clock.settle()
     expect(await results).toMatchObject([
       { status: 'fulfilled', value: encodeUtf8('a: hi') },
       { reason: { code: 'NOT_LEADER', details: { leader: 'c' }, retryable: true } },
-      { reason: { code: 'UNAVAILABLE' } },
+      // The handler may have done anything before it failed, unless it says that it has not.
+      { reason: { code: 'OUTCOME_UNKNOWN', message: 'a bug', retryable: false } },
+      { reason: { code: 'UNAVAILABLE', message: 'nothing was done', retryable: true } },
       { reason: { code: 'UNAVAILABLE', message: expect.stringContaining('no service') as string } },
     ])
   })

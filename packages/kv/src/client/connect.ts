@@ -361,7 +361,9 @@ class Client extends Operations<Uint8Array | string, Uint8Array> implements KvCl
       try {
         return await this.#askAnybody(request)
       } catch (error) {
-        if (!isQuorateError(error) || !error.retryable) throw error
+        // A question may be asked again, also where it may have been answered.
+        const again = isQuorateError(error) && (error.retryable || error.code === 'OUTCOME_UNKNOWN')
+        if (!again) throw error
       }
       if (this.#lifecycle !== 'open' || clock.now() + REFRESH_PAUSE_MS >= deadline) return undefined
       await new Promise<void>((resolve) => void clock.setTimer(REFRESH_PAUSE_MS, resolve))

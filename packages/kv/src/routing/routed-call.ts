@@ -85,6 +85,7 @@ export class RoutedCall<T> implements Expiring {
   /** Counts attempts; a reply to an earlier one is of no interest. */
   #attempt = 0
   #waiting = false
+  /** Whether an attempt of a write may have been applied; it makes no difference that a read was. */
   #mayHaveRun = false
   #redirects = 0
   #delays = 0
@@ -197,7 +198,6 @@ export class RoutedCall<T> implements Expiring {
       read = this.#spec.read(reply.body)
     } catch (cause) {
       // What a host of another make answers may be no answer at all; it may still have acted.
-      this.#mayHaveRun = true
       const message = `host ${target} gave an answer that cannot be read`
       const code = this.#spec.write ? 'OUTCOME_UNKNOWN' : 'MALFORMED'
       return this.#end(new QuorateError(code, message, { cause }))
@@ -231,7 +231,7 @@ export class RoutedCall<T> implements Expiring {
         return this.#try()
       case 'OUTCOME_UNKNOWN':
         // Asked again under the same sequence number, it is applied once, whatever happened.
-        this.#mayHaveRun = true
+        this.#mayHaveRun = this.#spec.write
         return this.#elsewhere(target, error)
       case 'UNAVAILABLE':
       case 'CLOSED':
@@ -254,7 +254,7 @@ export class RoutedCall<T> implements Expiring {
   /** A refusal speaks for one attempt alone: those before it may have run. */
   #refusal(error: ReplyError): QuorateError {
     const refused = errorOf(error)
-    if (!this.#spec.write || !this.#mayHaveRun) return refused
+    if (!this.#mayHaveRun) return refused
     const message = `${this.#spec.what} was refused when it was asked again (${refused.message}); it may have been done`
     return new QuorateError('OUTCOME_UNKNOWN', message, { cause: refused })
   }

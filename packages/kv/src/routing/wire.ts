@@ -196,11 +196,11 @@ export function errorReply(mapVersion: number, error: unknown): KvReply {
   return { ok: false, mapVersion, error: replyError(error) }
 }
 
-/** An error as a reply carries it; what is no {@link QuorateError} becomes `UNAVAILABLE`. */
+/** An error as a reply carries it; what is no {@link QuorateError} does not say what was done before it. */
 export function replyError(error: unknown): ReplyError {
   if (!isQuorateError(error)) {
     const message = error instanceof Error ? error.message : String(error)
-    return { code: 'UNAVAILABLE', message, leader: undefined, epoch: 0, retryable: true }
+    return { code: 'OUTCOME_UNKNOWN', message, leader: undefined, epoch: 0, retryable: false }
   }
   const { code, message, retryable, details } = error
   const leader = typeof details['leader'] === 'string' ? details['leader'] : undefined
