@@ -8,7 +8,7 @@ import { applied, elected, groupOf, loseDisk, three, until } from './harness.ts'
 const SEEDS = 30
 const STEPS = 1_500
 /** Of runs in which disks are lost. */
-const LOST_SEEDS = 20
+const LOST_SEEDS = 60
 
 /** One thing that can happen at any time. */
 function disturb(group: Group, random: Random, count: number): void {

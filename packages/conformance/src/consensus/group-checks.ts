@@ -30,6 +30,7 @@ export const groupChecks: readonly ConsensusCheck[] = [
   },
   {
     name: 'a leader that dies is replaced, and what it committed stays',
+    needs: 'failover',
     run(harness) {
       const group = groupOf(harness)
       const first = elected(group)
@@ -46,6 +47,7 @@ export const groupChecks: readonly ConsensusCheck[] = [
   },
   {
     name: 'a minority neither elects nor commits',
+    needs: 'failover',
     run(harness) {
       const group = groupOf(harness)
       const leader = elected(group)
@@ -156,6 +158,7 @@ export const readChecks: readonly ConsensusCheck[] = [
   },
   {
     name: 'a leader that was replaced without knowing passes no quorum read',
+    needs: 'failover',
     run(harness) {
       const group = groupOf(harness)
       const old = elected(group)

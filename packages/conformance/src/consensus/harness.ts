@@ -7,6 +7,11 @@ import { CoreCluster } from '@quorate/sim'
 
 /** What an algorithm can do beyond what each must; a check that needs more is skipped. */
 export interface ConsensusSupports {
+  /**
+   * Replacing a leader that is lost, which is what consensus is for. What copies a log from one fixed
+   * replica to others owes the rest of the contract all the same, and can be checked for it.
+   */
+  readonly failover: boolean
   /** Changes of membership, learners included. */
   readonly membership: boolean
   /** Transfer of leadership to a voter. */

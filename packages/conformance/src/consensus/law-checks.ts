@@ -47,6 +47,7 @@ export const lawChecks: readonly ConsensusCheck[] = [
   },
   {
     name: 'nobody leads before a quorum has its votes on disk',
+    needs: 'failover',
     run(harness) {
       const group = groupOf(harness)
       for (let round = 0; round < 40; round++) {

@@ -142,6 +142,7 @@ export const lostDiskChecks: readonly ConsensusCheck[] = [
   },
   {
     name: 'a voter that lost its disk does not vote again where it may have voted before',
+    needs: 'failover',
     run(harness) {
       for (let messages = 0; messages <= CAMPAIGN_MESSAGES; messages++) rivals(harness, messages)
       replaced(harness)
