@@ -67,7 +67,7 @@ export function handlePull(r: PaxosState, from: NodeId, m: Pull): void {
   }
   if (r.donations.size >= DONATIONS_MAX) return
   r.readId += 1
-  r.donations.set(r.readId, { to: from, ballot: m.ballot })
+  r.donations.set(r.readId, { to: from, config: m.config, ballot: m.ballot })
   r.out.readEntries({
     id: r.readId,
     first: m.first,
@@ -89,18 +89,14 @@ export function entriesReadToGive(
   const donation = r.donations.get(id)
   if (donation === undefined) return false
   r.donations.delete(id)
+  const { to, config, ballot } = donation
   const first = entries?.[0]
-  if (entries === undefined || first === undefined) offerSnapshotTo(r, donation.to)
+  if (entries === undefined || first === undefined) offerSnapshotTo(r, to)
   // Since they were asked for, what was not decided may have been replaced.
   else if (r.log.matches(first.index, first.epoch)) {
-    const last = lastToGive(r, r.config, donation.ballot)
-    give(
-      r,
-      donation.to,
-      r.config,
-      first.index - 1,
-      entries.filter((entry) => entry.index <= last),
-    )
+    const last = lastToGive(r, config, ballot)
+    const given = entries.filter((entry) => entry.index <= last)
+    give(r, to, config, first.index - 1, given)
   }
   return true
 }

@@ -166,6 +166,8 @@ export interface PendingRefill {
 export interface Donation {
   /** For whom. */
   readonly to: NodeId
+  /** The version of the membership that it knows of. */
+  readonly config: number
   /** The ballot that the pull named. */
   readonly ballot: Ballot
 }

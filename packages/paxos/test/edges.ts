@@ -1,5 +1,5 @@
 // Odd cases at one core, by single steps: what a network or a disk does once in a year.
-import { encodeUtf8 } from '@quorate/core'
+import { encodeUtf8, membershipOf } from '@quorate/core'
 import { expect } from 'vitest'
 import {
   Bench,
@@ -125,6 +125,26 @@ export const edges: Readonly<Record<string, Scenario>> = {
     const id = readEntries[0]?.id as number
     const late = bench.step({ type: 'entriesRead', id, entries: entriesOf(1, epoch, epoch) })
     expect(late.send).toHaveLength(0)
+  },
+
+  'who joins is told of the members with old entries too'({ tracer }) {
+    const bench = new Bench(tracer, { limits: { logWindowBytesMax: 100 } })
+    bench.lead()
+    const { epoch } = bench.core.status()
+    bench.from('b', accepted(epoch, 0))
+    for (let n = 1; n <= 3; n++) {
+      bench.step({ type: 'propose', id: n, commands: [encodeUtf8('x')] })
+      bench.persisted()
+      bench.from('b', accepted(epoch, n))
+      bench.step({ type: 'applied', index: n })
+    }
+    const asked = { config: 0, ballot: 0, first: 1, last: 0 }
+    const [read] = bench.from('l', { type: 'pull', ...asked }).readEntries
+    expect(read).toMatchObject({ first: 1 })
+    const id = read?.id as number
+    const entries = entriesOf(1, epoch, epoch)
+    const [given] = bench.step({ type: 'entriesRead', id, entries }).sendAfterPersist
+    expect(given).toMatchObject({ to: 'l', message: { prev: 0, base: membershipOf(abc) } })
   },
 
   'old entries that have been compacted meanwhile are offered as a snapshot'({ tracer }) {

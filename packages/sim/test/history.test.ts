@@ -88,9 +88,24 @@ describe('the past of a group', () => {
   it('stays on the disks that had it', () => {
     const history = past(command(1, 1), command(2, 1))
     const before = image(command(1, 1), command(2, 1), command(3, 1))
-    history.checkKept('a', before, image(command(1, 1), command(2, 1)), 3)
-    history.checkKept('a', image(command(1, 1), command(2, 0, 'x')), image(command(1, 1)), 2)
-    expect(() => history.checkKept('a', before, image(command(1, 1)), 2)).toThrow('commit-kept')
+    history.checkKept('a', before, image(command(1, 1), command(2, 1)), 3, 1)
+    history.checkKept('a', image(command(1, 1), command(2, 0, 'x')), image(command(1, 1)), 2, 1)
+    for (const epoch of [1, 2]) {
+      const cut = (): void => history.checkKept('a', before, image(command(1, 1)), 2, epoch)
+      expect(cut).toThrow('commit-kept')
+    }
+  })
+
+  it('is kept by those that committed it, and by nobody who had not heard of that', () => {
+    const history = past(command(1, 1))
+    // A leader of epoch 4 has an entry of epoch 2 committed, by others than this replica, which a
+    // message of epoch 3's leader reaches late.
+    history.applied('b', command(2, 2), 4)
+    const before = image(command(1, 1), command(2, 2))
+    history.checkKept('a', before, image(command(1, 1), command(2, 3)), 2, 3)
+    const cut = (): void =>
+      history.checkKept('a', before, image(command(1, 1), command(2, 3)), 2, 4)
+    expect(cut).toThrow('commit-kept')
   })
 
   it('agrees below every entry that two logs share', () => {

@@ -237,6 +237,11 @@ export const keptSeeds: readonly KeptSeed[] = [
     },
   },
   {
+    algorithm: 'raft',
+    seed: 61_001_210,
+    found: 'a check that took what an earlier leader removed, late, for the loss of an entry',
+  },
+  {
     algorithm: 'paxos',
     seed: 2,
     found: 'an entry accepted after a stop-sign by an acceptor whose last writes were lost',
@@ -250,6 +255,11 @@ export const keptSeeds: readonly KeptSeed[] = [
     algorithm: 'paxos',
     seed: 3_033_744_337,
     found: 'a repair that began again for each message of it that another had overtaken',
+  },
+  {
+    algorithm: 'paxos',
+    seed: 61_000_228,
+    found: 'a member that was told of entries, but not of the members, and could not tell the next',
   },
 ]
 

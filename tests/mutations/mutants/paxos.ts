@@ -445,6 +445,14 @@ export const mutants: readonly Mutant[] = [
     killedBy: [edges],
   },
   {
+    id: 'paxos-joiner-is-not-told-of-members',
+    file: `${src}/learn.ts`,
+    find: '    give(r, to, config, first.index - 1, given)\n',
+    replace: '    give(r, to, r.config, first.index - 1, given)\n',
+    breaks: 'Who joins is told of the members, though its entries had to be read back.',
+    killedBy: [edges],
+  },
+  {
     id: 'paxos-repair-drops-what-came',
     file: `${src}/accept.ts`,
     find: '  const { repair } = r\n  // Entries that only',

@@ -3,6 +3,7 @@
 import type { Mutant } from '../src/mutant.ts'
 
 const runs = 'packages/sim/test/simulate.test.ts'
+const history = 'packages/sim/test/history.test.ts'
 const hashes = 'packages/sim/test/hash.test.ts'
 
 export const mutants: readonly Mutant[] = [
@@ -152,6 +153,23 @@ export const mutants: readonly Mutant[] = [
     replace: 'if ((this.#epochSeen[at] as Epoch) >= 0) continue',
     breaks: 'A leader that lacks what was committed before it is not noticed.',
     killedBy: [{ file: runs, name: 'ignores-log-when-voting' }],
+  },
+  {
+    id: 'sim-late-removal-refused',
+    file: 'packages/sim/src/model/history.ts',
+    find: 'if (epoch < (this.#epochSeen[index - 1] as Epoch)) continue',
+    replace: 'if (epoch < 0) continue',
+    breaks:
+      'What an earlier leader removes, late, is taken for the loss of what was committed after it.',
+    killedBy: [history],
+  },
+  {
+    id: 'sim-removal-when-committed-allowed',
+    file: 'packages/sim/src/model/history.ts',
+    find: 'if (epoch < (this.#epochSeen[index - 1] as Epoch)) continue',
+    replace: 'if (epoch <= (this.#epochSeen[index - 1] as Epoch)) continue',
+    breaks: 'A replica that removes what it had committed in this very epoch is not noticed.',
+    killedBy: [history],
   },
   {
     id: 'sim-stale-read-allowed',

@@ -227,12 +227,20 @@ export class History {
     }
   }
 
-  /** A disk went from one image to another: what was committed must still be there. */
-  checkKept(id: NodeId, before: LogImage, after: LogImage, from: LogIndex): void {
+  /**
+   * A disk went from one image to another: what was committed must still be there. What a leader has
+   * removed that led before the epoch in which an entry was committed, and whose message comes late,
+   * was no part of the quorum that committed it.
+   *
+   * @param from - the first entry that was removed
+   * @param epoch - the replica's epoch when it decided to
+   */
+  checkKept(id: NodeId, before: LogImage, after: LogImage, from: LogIndex, epoch: Epoch): void {
     const last = Math.min(this.length, before.firstIndex + before.entries.length - 1)
     for (let index = Math.max(from, before.firstIndex); index <= last; index++) {
       const committed = this.#ledger[index - 1] as Entry
       if (index <= (after.snapshot?.index ?? 0)) continue
+      if (epoch < (this.#epochSeen[index - 1] as Epoch)) continue
       if (!this.#same(entryAt(before, index) as Entry, committed)) continue
       const held = entryAt(after, index)
       hold(

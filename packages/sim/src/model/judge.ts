@@ -24,7 +24,8 @@ export class Judge<M> {
     replicas: ReadonlyMap<NodeId, ReplicaModel<M>>,
   ): void {
     if (batch.truncateFrom !== undefined) {
-      history.checkKept(replica.id, before, replica.durable, batch.truncateFrom)
+      const { id, durable } = replica
+      history.checkKept(id, before, durable, batch.truncateFrom, replica.epochOf(batch))
     }
     if (batch.append.length === 0) return
     for (const other of replicas.values()) {

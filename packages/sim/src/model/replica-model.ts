@@ -8,6 +8,7 @@ import type {
   Effects,
   EntriesRequest,
   Entry,
+  Epoch,
   Input,
   Limits,
   LogIndex,
@@ -118,6 +119,8 @@ export class ReplicaModel<M> {
   #work: readonly Work[] = []
   #requests: readonly EntriesRequest[] = []
   readonly #context: GroupContext<M>
+  /** The epoch in which a batch that removes entries was handed out. */
+  #epochs = new WeakMap<WriteBatch, Epoch>()
 
   /** A replica on an empty disk; {@link start} makes its core. */
   constructor(id: NodeId, bootstrap: Membership | undefined, context: GroupContext<M>) {
@@ -243,7 +246,13 @@ export class ReplicaModel<M> {
     copy.#waiting = this.#waiting
     copy.#work = this.#work
     copy.#requests = this.#requests
+    copy.#epochs = this.#epochs
     return copy
+  }
+
+  /** The epoch in which a batch that removes entries was handed out. */
+  epochOf(batch: WriteBatch): Epoch {
+    return this.#epochs.get(batch) ?? this.running.status().epoch
   }
 
   /** Calls `visit` with each message that waits for a write, and how many writes it waits for. */
@@ -288,6 +297,7 @@ export class ReplicaModel<M> {
     this.written = applyBatch(this.written, batch)
     this.handedSeq = batch.seq
     this.pending = [...this.pending, batch]
+    if (batch.truncateFrom !== undefined) this.#epochs.set(batch, this.running.status().epoch)
   }
 
   #takeWork(effects: Effects<M>): void {

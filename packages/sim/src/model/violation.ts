@@ -7,7 +7,7 @@
  * index. `apply-order`: entries were handed out with a gap or twice. `commit-monotone`: the commit
  * index fell, or trails what was handed out. `epoch-monotone`: the epoch fell while a core lived.
  * `commit-durable`: an entry was applied that no quorum holds durably. `commit-kept`: a replica removed
- * a committed entry from its disk. `leader-completeness`: a leader lacks an entry committed earlier.
+ * an entry from its disk in the epoch in which it was committed, or in a later one. `leader-completeness`: a leader lacks an entry committed earlier.
  * `ordering-law`: effects that the contract of `Effects` forbids. `read-freshness`: a read barrier
  * passed before something applied earlier. `snapshot-content`: a snapshot differs from its log.
  * `call-outcome`: a call was answered twice, or with what did not happen. `recovery`: a group does not

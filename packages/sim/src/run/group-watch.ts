@@ -6,6 +6,7 @@ import type {
   ConsensusStatus,
   Effects,
   Entry,
+  Epoch,
   GroupId,
   Input,
   LogIndex,
@@ -67,6 +68,8 @@ export class GroupWatch {
   /** The first entry seen for each index and epoch, to which all others must be equal. */
   readonly #matched = new Map<string, Matched>()
   readonly #lost = new Map<NodeId, LogImage>()
+  /** The epoch in which a core handed out each batch that removes entries, since its host's last start. */
+  readonly #truncating = new Map<NodeId, Map<number, Epoch>>()
 
   /** A group without a past. */
   constructor(context: GroupWatchContext) {
@@ -76,6 +79,7 @@ export class GroupWatch {
 
   /** The watcher of a core about to be made. */
   watcherOf(init: ConsensusInit): CoreWatcher {
+    this.#truncating.set(init.id, new Map())
     const seen: Seen = {
       handedIndex: init.appliedIndex,
       commitIndex: 0,
@@ -124,7 +128,8 @@ export class GroupWatch {
     const before = image.clone()
     const after = image.clone()
     after.apply(batch)
-    this.history.checkKept(id, before, after, truncateFrom)
+    const epoch = this.#truncating.get(id)?.get(batch.seq) ?? Number.POSITIVE_INFINITY
+    this.history.checkKept(id, before, after, truncateFrom, epoch)
   }
 
   /** A batch has become part of a disk's image. */
@@ -155,7 +160,8 @@ export class GroupWatch {
   #stepped(core: ConsensusCore, input: Input, effects: Effects, seen: Seen): void {
     const { id } = core
     if (effects.persist !== undefined) {
-      const { seq } = effects.persist
+      const { seq, truncateFrom } = effects.persist
+      if (truncateFrom !== undefined) this.#truncating.get(id)?.set(seq, core.status().epoch)
       const expected = seen.batchSeq + 1
       hold(seq === expected, 'ordering-law', () => `${id}: batch ${seq} where ${expected} follows`)
       seen.batchSeq = seq
