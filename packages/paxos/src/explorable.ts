@@ -86,7 +86,8 @@ function cloneState(r: PaxosState): PaxosState {
   copy.undecided.take(r.undecided)
   copy.rounds.push(...r.rounds)
   copy.stamps.push(...r.stamps)
-  copyReads(copy, r)
+  copy.reads.take(r.reads)
+  copyInspections(copy, r)
   copyUnderWay(copy, r)
   return copy
 }
@@ -95,9 +96,7 @@ function fill<K, V>(to: Map<K, V>, from: ReadonlyMap<K, V>): void {
   if (from.size > 0) for (const [key, value] of from) to.set(key, value)
 }
 
-function copyReads(copy: PaxosState, r: PaxosState): void {
-  for (const read of r.reads.led) copy.reads.led.push({ ...read })
-  for (const [token, read] of r.reads.forwarded) copy.reads.forwarded.set(token, { ...read })
+function copyInspections(copy: PaxosState, r: PaxosState): void {
   for (const [token, each] of r.inspections) {
     copy.inspections.set(token, { ...each, lengths: new Map(each.lengths) })
   }

@@ -12,7 +12,7 @@ import type { Heartbeat, HeartbeatReply } from './messages.ts'
 import { becomeFollower, preempted, sendPrepare } from './prepare.ts'
 import type { Progress } from './progress.ts'
 import { confirmQuorum, contentQuorum, prepareQuorum, reachedBy } from './quorums.ts'
-import { awaitRound, releaseReads } from './read-barrier.ts'
+import { releaseReads } from './read-barrier.ts'
 import { joinerHeard, noteBlank, sealWhenReady, tellJoiners } from './reconfigure.ts'
 import { sendAccept, sendProbe } from './replicate.ts'
 import { reofferSnapshot } from './snapshot.ts'
@@ -45,7 +45,7 @@ export function startRound(r: PaxosState, hibernate = false): void {
   r.round += 1
   r.rounds.push({ round: r.round, at: r.now })
   if (r.rounds.length > ROUNDS_MAX) r.rounds.shift()
-  awaitRound(r)
+  r.reads.roundBegins(r.round)
   const leased = leaseHolds(r)
   for (const p of r.peers) sendHeartbeat(r, p.id, leased ? p.stamp : 0, true, hibernate)
   tellJoiners(r)

@@ -1,12 +1,12 @@
 // Read barriers: a leader notes what is decided, proves that nobody else can have led since, and only
 // then lets the read go. Followers ask it to; a lease or enough freshness saves the round.
 import type { CallId, NodeId, ReadMode } from '@quorate/core'
+import type { ForwardedRead, LeaderRead } from '@quorate/core/algorithm'
 import { briefingAnswered } from './briefing.ts'
 import { tellDecided } from './decide.ts'
 import { confirmsAlone, leaseHolds, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
 import type { ReadReply, ReadRequest } from './messages.ts'
-import type { ForwardedRead, LeaderRead } from './pending-reads.ts'
 import { inspect, inspectionsWakeAt, tickInspections } from './quorum-read.ts'
 import { joins } from './reconfigure.ts'
 import type { PaxosState } from './state.ts'
@@ -66,29 +66,10 @@ function confirmLater(r: PaxosState): void {
   startRound(r)
 }
 
-/** A round begins: it confirms every read that has come before it. */
-export function awaitRound(r: PaxosState): void {
-  const { led } = r.reads
-  for (let at = led.length - 1; at >= 0; at--) {
-    const read = led[at] as LeaderRead
-    if (read.round >= 0) break
-    if (read.index >= 0) read.round = r.round
-  }
-}
-
 /** Lets reads go whose round is confirmed, in order. */
 export function releaseReads(r: PaxosState): void {
-  const { led } = r.reads
-  let count = 0
-  while (count < led.length) {
-    const read = led[count] as LeaderRead
-    if (read.round < 0 || read.round > r.confirmedRound) break
-    release(r, read)
-    count++
-  }
-  if (count > 0) led.splice(0, count)
-  const waiting = led[led.length - 1]
-  if (waiting !== undefined && waiting.round < 0 && waiting.index >= 0) confirmLater(r)
+  for (const read of r.reads.confirmed(r.confirmedRound)) release(r, read)
+  if (r.reads.wantRound) confirmLater(r)
 }
 
 function release(r: PaxosState, read: LeaderRead): void {
@@ -205,17 +186,10 @@ export function tickReads(r: PaxosState): void {
       sendRead(r, r.leader, read)
     }
   }
-  if (r.reads.led.some((read) => r.now >= read.deadline)) expireLed(r)
-}
-
-function expireLed(r: PaxosState): void {
-  r.reads.led = r.reads.led.filter((read) => {
-    if (r.now < read.deadline) return true
-    if (read.from === r.id) {
-      r.out.reject(read.id, 'NO_QUORUM', 'no quorum confirmed the read', r.id)
-    }
-    return false
-  })
+  for (const read of r.reads.expired(r.now)) {
+    if (read.from !== r.id) continue
+    r.out.reject(read.id, 'NO_QUORUM', 'no quorum confirmed the read', r.id)
+  }
 }
 
 /** When reads want the next tick. */

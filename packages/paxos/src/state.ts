@@ -13,14 +13,19 @@ import type {
   SnapshotMeta,
   Tracer,
 } from '@quorate/core'
-import { inflight, outbox } from '@quorate/core/algorithm'
-import type { ConfigHistory, Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import { inflight, outbox, pendingReads } from '@quorate/core/algorithm'
+import type {
+  ConfigHistory,
+  Inflight,
+  Outbox,
+  PendingReads,
+  ReplicaLog,
+} from '@quorate/core/algorithm'
 import type { Ballot } from './ballot.ts'
 import type { Floor } from './floor.ts'
 import type { HardState } from './hard-state.ts'
 import type { Answer, PaxosMessage } from './messages.ts'
 import type { ResolvedOptions } from './options.ts'
-import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import type { Inspection } from './quorum-read.ts'
 import type { Relearn } from './relearn.ts'
@@ -321,7 +326,7 @@ export class PaxosState {
   /** Rounds up to this one do not renew the lease. */
   leaseAfterRound = 0
   /** Read barriers waiting. */
-  readonly reads: PendingReads = new PendingReads()
+  readonly reads: PendingReads = pendingReads()
   /** Reads that ask a quorum of voters, by token. */
   readonly inspections: Map<number, Inspection> = new Map()
   /** A transfer under way. */

@@ -6,7 +6,6 @@ import { raft } from './index.ts'
 import type { RaftMessage } from './messages.ts'
 import type { RaftOptions } from './options.ts'
 import { resolveOptions } from './options.ts'
-import { PendingReads } from './pending-reads.ts'
 import type { Progress } from './progress.ts'
 import { recover } from './recover.ts'
 import { RaftState, matchesOf, roundsOf } from './state.ts'
@@ -49,19 +48,11 @@ function cloneState(r: RaftState): RaftState {
     rounds: [...r.rounds],
     stamps: [...r.stamps],
     starvedAt: new Map(r.starvedAt),
-    reads: cloneReads(r.reads),
+    reads: r.reads.clone(),
     transfer: r.transfer === undefined ? undefined : { ...r.transfer },
     change: r.change === undefined ? undefined : { ...r.change },
     refill: r.refill === undefined ? undefined : { ...r.refill },
   })
-}
-
-function cloneReads(reads: PendingReads): PendingReads {
-  const copy = new PendingReads()
-  copy.led = reads.led.map((read) => ({ ...read }))
-  copy.retryAt = reads.retryAt
-  for (const [token, read] of reads.forwarded) copy.forwarded.set(token, { ...read })
-  return copy
 }
 
 /**

@@ -7,7 +7,7 @@ import { maySleep, sleep } from './hibernation.ts'
 import { advanceCommit } from './commit.ts'
 import type { Heartbeat, HeartbeatReply } from './messages.ts'
 import type { Progress } from './progress.ts'
-import { awaitRound, releaseReads } from './read-index.ts'
+import { releaseReads } from './read-index.ts'
 import { noteMoved, sendAppend, sendProbe } from './replication.ts'
 import { reofferSnapshot } from './snapshot.ts'
 import type { RaftState } from './state.ts'
@@ -40,7 +40,7 @@ export function startRound(r: RaftState, hibernate = false): void {
   r.round += 1
   r.rounds.push({ round: r.round, at: r.now })
   if (r.rounds.length > ROUNDS_MAX) r.rounds.shift()
-  awaitRound(r)
+  r.reads.roundBegins(r.round)
   // Before an entry of its own term is committed, a leader does not know all that is: an echo would
   // make an old commit index look fresh.
   const leased = leaseHolds(r) && r.commitIndex >= r.termStart

@@ -1,11 +1,11 @@
 // Read barriers (Ongaro, section 6.4): a leader notes its commit index, proves that it still leads,
 // and only then lets the read go. Followers ask it to; a lease or enough freshness saves the round.
 import type { CallId, NodeId, ReadMode } from '@quorate/core'
+import type { ForwardedRead, LeaderRead } from '@quorate/core/algorithm'
 import { tellCommit } from './commit.ts'
 import { electsAlone, leaseHolds, startRound } from './heartbeat.ts'
 import { wakeLeader } from './hibernation.ts'
 import type { ReadReply, ReadRequest } from './messages.ts'
-import type { ForwardedRead, LeaderRead } from './pending-reads.ts'
 import type { RaftState } from './state.ts'
 
 // With as many rounds under way, further reads share the next one.
@@ -61,29 +61,10 @@ function confirmLater(r: RaftState): void {
   startRound(r)
 }
 
-/** A round begins: it confirms every read that has come before it. */
-export function awaitRound(r: RaftState): void {
-  const { led } = r.reads
-  for (let at = led.length - 1; at >= 0; at--) {
-    const read = led[at] as LeaderRead
-    if (read.round >= 0) break
-    if (read.index >= 0) read.round = r.round
-  }
-}
-
 /** Lets reads go whose round is confirmed, in order. */
 export function releaseReads(r: RaftState): void {
-  const { led } = r.reads
-  let count = 0
-  while (count < led.length) {
-    const read = led[count] as LeaderRead
-    if (read.round < 0 || read.round > r.confirmedRound) break
-    release(r, read)
-    count++
-  }
-  if (count > 0) led.splice(0, count)
-  const waiting = led[led.length - 1]
-  if (waiting !== undefined && waiting.round < 0 && waiting.index >= 0) confirmLater(r)
+  for (const read of r.reads.confirmed(r.confirmedRound)) release(r, read)
+  if (r.reads.wantRound) confirmLater(r)
 }
 
 function release(r: RaftState, read: LeaderRead): void {
@@ -152,12 +133,12 @@ function forward(r: RaftState, read: ForwardedRead): void {
 
 /** A leader is known: reads that waited for one are sent at the next tick, which is now. */
 export function leaderFound(r: RaftState): void {
-  if (r.reads.forwarded.size > 0) r.reads.retryAt = r.now
+  if (r.reads.forwarded.size > 0) r.retryReadsAt = r.now
 }
 
 function sendRead(r: RaftState, leader: NodeId, read: ForwardedRead): void {
   read.sentAt = r.now
-  r.reads.retryAt = Math.min(r.reads.retryAt, r.now + retryMs(r))
+  r.retryReadsAt = Math.min(r.retryReadsAt, r.now + retryMs(r))
   r.out.send(leader, { type: 'read', term: r.term, token: read.token, lease: read.lease })
 }
 
@@ -184,11 +165,14 @@ export function handleReadReply(r: RaftState, m: ReadReply): void {
 /** Asks again where an answer is overdue, and gives up what has waited too long. */
 export function tickReads(r: RaftState): void {
   if (r.now >= forwardedWakeAt(r)) tickForwarded(r)
-  if (r.reads.led.some((read) => r.now >= read.deadline)) expireLed(r)
+  for (const read of r.reads.expired(r.now)) {
+    if (read.from !== r.id) continue
+    r.out.reject(read.id, 'NO_QUORUM', 'no quorum confirmed the read', r.id)
+  }
 }
 
 function tickForwarded(r: RaftState): void {
-  r.reads.retryAt = Number.POSITIVE_INFINITY
+  r.retryReadsAt = Number.POSITIVE_INFINITY
   for (const read of r.reads.forwarded.values()) {
     if (r.now >= read.deadline) {
       r.reads.forwarded.delete(read.token)
@@ -200,19 +184,8 @@ function tickForwarded(r: RaftState): void {
   }
   // Others are due when their own answers would be overdue.
   for (const read of r.reads.forwarded.values()) {
-    if (r.leader !== undefined)
-      r.reads.retryAt = Math.min(r.reads.retryAt, read.sentAt + retryMs(r))
+    if (r.leader !== undefined) r.retryReadsAt = Math.min(r.retryReadsAt, read.sentAt + retryMs(r))
   }
-}
-
-function expireLed(r: RaftState): void {
-  r.reads.led = r.reads.led.filter((read) => {
-    if (r.now < read.deadline) return true
-    if (read.from === r.id) {
-      r.out.reject(read.id, 'NO_QUORUM', 'no quorum confirmed the read', r.id)
-    }
-    return false
-  })
 }
 
 /** When reads want the next tick. */
@@ -224,7 +197,7 @@ export function readsWakeAt(r: RaftState): number {
 function forwardedWakeAt(r: RaftState): number {
   // They are in the order in which they were asked, and so in that of their deadlines.
   for (const { deadline } of r.reads.forwarded.values()) {
-    return r.leader === undefined ? deadline : Math.min(deadline, r.reads.retryAt)
+    return r.leader === undefined ? deadline : Math.min(deadline, r.retryReadsAt)
   }
   return Number.POSITIVE_INFINITY
 }

@@ -14,13 +14,18 @@ import type {
   Tracer,
 } from '@quorate/core'
 import { isVoter } from '@quorate/core'
-import { inflight, outbox } from '@quorate/core/algorithm'
-import type { ConfigHistory, Inflight, Outbox, ReplicaLog } from '@quorate/core/algorithm'
+import { inflight, outbox, pendingReads } from '@quorate/core/algorithm'
+import type {
+  ConfigHistory,
+  Inflight,
+  Outbox,
+  PendingReads,
+  ReplicaLog,
+} from '@quorate/core/algorithm'
 import type { RaftMessage } from './messages.ts'
 import type { HardState } from './hard-state.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Progress } from './progress.ts'
-import { PendingReads } from './pending-reads.ts'
 
 /** What a replica does in its term. */
 export type RaftRole = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
@@ -202,7 +207,9 @@ export class RaftState {
   /** Rounds up to this one do not renew the lease. */
   leaseAfterRound = 0
   /** Read barriers waiting. */
-  readonly reads: PendingReads = new PendingReads()
+  readonly reads: PendingReads = pendingReads()
+  /** When those that were sent to a leader are looked through for answers that are overdue. */
+  retryReadsAt: number = Number.POSITIVE_INFINITY
   /** A transfer under way. */
   transfer: Transfer | undefined
   /** Not before this does it hand over leadership by itself again. */

@@ -4,6 +4,8 @@ import type { Mutant } from '../src/mutant.ts'
 
 const src = 'packages/core/src/algorithm'
 const test = 'packages/core/test'
+const raft = 'packages/raft/test'
+const paxos = 'packages/paxos/test'
 
 export const mutants: readonly Mutant[] = [
   {
@@ -14,7 +16,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'An entry that is cut off takes the membership that it brought with it.',
     killedBy: [
       `${test}/config-history.test.ts`,
-      { file: 'packages/raft/test/transcripts.test.ts', name: 'undone\\.txt' },
+      { file: `${raft}/transcripts.test.ts`, name: 'undone\\.txt' },
     ],
   },
   {
@@ -33,5 +35,29 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (entry.index > index) history',
     breaks: 'A membership past the end of a log that was recovered is not in force.',
     killedBy: [`${test}/config-history.test.ts`],
+  },
+  {
+    id: 'core-read-released-a-round-early',
+    file: `${src}/pending-reads.ts`,
+    find: 'if (read.round < 0 || read.round > round) break',
+    replace: 'if (read.round < 0 || read.round > round + 1) break',
+    breaks: 'A read is confirmed by a round that began after it.',
+    killedBy: [
+      `${test}/pending-reads.test.ts`,
+      { file: `${raft}/transcripts.test.ts`, name: 'read-index-term\\.txt' },
+      `${paxos}/transcripts.test.ts`,
+    ],
+  },
+  {
+    id: 'core-read-joins-round-under-way',
+    file: `${src}/pending-reads.ts`,
+    find: '      if (read.index >= 0) read.round = round\n',
+    replace: '      if (read.index >= 0) read.round = Math.max(0, round - 1)\n',
+    breaks: 'A read is confirmed by a round that began after it.',
+    killedBy: [
+      `${test}/pending-reads.test.ts`,
+      { file: `${raft}/transcripts.test.ts`, name: 'read-index\\.txt' },
+      `${paxos}/transcripts.test.ts`,
+    ],
   },
 ]

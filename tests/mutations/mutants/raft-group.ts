@@ -405,24 +405,6 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    id: 'raft-group-read-released-a-round-early',
-    file: `${src}/read-index.ts`,
-    find: 'if (read.round < 0 || read.round > r.confirmedRound) break',
-    replace: 'if (read.round < 0 || read.round > r.confirmedRound + 1) break',
-    breaks: 'A read is confirmed by a round that began after it.',
-    killedBy: [{ file: `${tests}/transcripts.test.ts`, name: 'read-index-term\\.txt' }],
-  },
-  {
-    id: 'raft-group-read-joins-round-under-way',
-    file: `${src}/read-index.ts`,
-    find: `    if (read.index >= 0) read.round = r.round
-`,
-    replace: `    if (read.index >= 0) read.round = Math.max(0, r.round - 1)
-`,
-    breaks: 'A read is confirmed by a round that began after it.',
-    killedBy: [{ file: `${tests}/transcripts.test.ts`, name: 'read-index\\.txt' }],
-  },
-  {
     id: 'raft-group-read-before-own-commit',
     file: `${src}/read-index.ts`,
     find: `  if (r.commitIndex < r.termStart) {

@@ -2,7 +2,7 @@
 // uses a core needs none of it.
 /**
  * What cores that replicate a log share: the log in memory and as it travels, the memberships in it, what
- * is under way, and the effects of a step.
+ * is under way, the reads that wait, and the effects of a step.
  *
  * @packageDocumentation
  */
@@ -13,5 +13,7 @@ export { inflight } from './inflight.ts'
 export type { Inflight } from './inflight.ts'
 export { outbox } from './outbox.ts'
 export type { Outbox } from './outbox.ts'
+export { pendingReads } from './pending-reads.ts'
+export type { ForwardedRead, LeaderRead, PendingReads } from './pending-reads.ts'
 export { replicaLog } from './replica-log.ts'
 export type { ReplicaLog } from './replica-log.ts'
