@@ -18,8 +18,18 @@ import { printError } from './output/report.ts'
 
 /** What is wrong with the arguments, for a program that reads standard error. */
 function errorAsJson(text: string): void {
-  const message = text.trim().replace(/^error: /, '')
+  const message = plainly(text)
+    .trim()
+    .replace(/^error: /, '')
   printError({ json: true }, new CommandEnd('usage', message))
+}
+
+/** The parser's words for a bad argument are about itself. */
+function plainly(text: string): string {
+  return text.replace(
+    /^error: command-argument value '(.*)' is invalid for argument '(.*?)'\./s,
+    "error: argument '$2' cannot be '$1'.",
+  )
 }
 
 function createProgram(json: boolean): Command {
@@ -59,7 +69,10 @@ A cluster is found by its file in the data directory (./data), or by --connect.`
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     command.exitOverride()
     if (json) command.showHelpAfterError(false).configureOutput({ outputError: errorAsJson })
-    else command.showHelpAfterError('(--help shows what there is)')
+    else
+      command.showHelpAfterError('(--help shows what there is)').configureOutput({
+        outputError: (text, write) => write(plainly(text)),
+      })
   }
   return program
 }

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import type { KvStatus, Placement } from '@quorate/kv'
+import { clientAddresses } from '../src/cluster/cluster-file.ts'
 import type { HostEntry } from '../src/cluster/host-table.ts'
 import { isClusterPlan, isHostEntry, mergeHosts } from '../src/cluster/host-table.ts'
 import type { MemberOverview } from '../src/cluster/overview-types.ts'
@@ -31,6 +32,20 @@ describe('addresses', () => {
     expect(httpOrigin('ws://[::1]:7401/client')).toBe('http://[::1]:7401')
     expect(httpOrigin('wss://db1:7401/client')).toBe('https://db1:7401')
   })
+})
+
+describe('--connect', () => {
+  it('takes addresses, and knows where a host takes clients', async () => {
+    const given = 'ws://127.0.0.1:7401, ws://[::1]:7402/,wss://db1/some/path?x=1'
+    expect(await clientAddresses(given, '/nowhere')).toEqual([
+      'ws://127.0.0.1:7401/client',
+      'ws://[::1]:7402/client',
+      'wss://db1/some/path?x=1',
+    ])
+  })
+  it.each(['', ',', '127.0.0.1:7401', 'http://127.0.0.1:7401', 'ws://'])('refuses %j', (given) =>
+    expect(clientAddresses(given, '/nowhere')).rejects.toThrow(/--connect takes addresses/),
+  )
 })
 
 describe('a table of hosts', () => {

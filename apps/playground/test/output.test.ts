@@ -7,7 +7,7 @@ import { parsePeers } from '../src/commands/node.ts'
 import { CommandEnd, exitCodes, exitOf, exitOfCode } from '../src/output/exit-codes.ts'
 import { createLogger } from '../src/output/log.ts'
 import { createProgress } from '../src/output/progress.ts'
-import { bytesAsJson, counted, printable, table } from '../src/output/report.ts'
+import { bytesAsJson, counted, printable, shown, table } from '../src/output/report.ts'
 
 describe('exit codes', () => {
   it('are distinct', () => {
@@ -60,6 +60,22 @@ describe('output', () => {
   it('shows bytes as text where they are text', () => {
     expect(bytesAsJson(Buffer.from('zażółć'))).toBe('zażółć')
     expect(bytesAsJson(Uint8Array.of(0xff, 0))).toEqual({ base64: '/wA=' })
+  })
+  it.each([
+    ['plain', 'plain'],
+    ['{"name":"Łódź","at":"C:\\dir"}', '{"name":"Łódź","at":"C:\\dir"}'],
+    ['', ''],
+    ['two\nlines', '"two\\nlines"'],
+    ['a\tb', '"a\\tb"'],
+    ['"quoted"', '"\\"quoted\\""'],
+    ['{"base64":"/w=="}', '"{\\"base64\\":\\"/w==\\"}"'],
+    ['\u009b2J\u202e\u007f', '"\\u009b2J\\u202e\\u007f"'],
+  ])('shows %j on one line as %s, and nothing else so', (text, line) => {
+    expect(shown(Buffer.from(text))).toBe(line)
+    expect(line.startsWith('"') ? (JSON.parse(line) as string) : line).toBe(text)
+  })
+  it('shows what is no text by its bytes', () => {
+    expect(shown(Uint8Array.of(0xff))).toBe('{"base64":"/w=="}')
   })
   it('cannot be moved or split by what it prints', () => {
     expect(printable('a\nerror: fake\u001b[2J\u202egnp\0')).toBe(

@@ -155,6 +155,7 @@ describe('bad input', () => {
     ['an unknown option', ['get', 'x', '--consistent'], 2, /unknown option '--consistent'/],
     ['a missing argument', ['put', 'x'], 2, /missing required argument 'value'/],
     ['a bad number', ['scan', '--limit', 'many'], 2, /integer/],
+    ['a bad shard', ['move', 'x', '--to', 'a'], 2, /^error: argument 'shard' cannot be 'x'\. It/],
     ['an address that is none', ['get', 'x', '--connect', 'localhost:1'], 2, /ws:\/\//],
     [
       'a directory without a cluster',
@@ -196,6 +197,7 @@ describe('bad input', () => {
     ['an unknown command', ['pit', '--json'], /unknown command 'pit'/],
     ['an unknown option', ['get', 'x', '--json', '--consistent'], /unknown option '--consistent'/],
     ['a bad number', ['scan', '--limit', 'many', '--json'], /integer/],
+    ['a bad shard', ['move', 'x', '--to', 'a', '--json'], /^argument 'shard' cannot be 'x'\. It/],
   ])('%s is told as JSON where that is asked for', async (_, args, message) => {
     const { code, err } = await runCommand(...args)
     expect(code).toBe(2)
@@ -267,7 +269,7 @@ describe('bad input', () => {
       )
       expect(result).toMatchObject({
         code: 8,
-        err: expect.stringMatching(/PORT_IN_USE.*in use/) as string,
+        err: expect.stringMatching(/PORT_IN_USE.*in use.* by --client-port/) as string,
       })
       const demo = await runCommand('demo', '--data', join(data, 'demo'), '--port', String(port))
       expect(demo).toMatchObject({

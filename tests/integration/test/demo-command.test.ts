@@ -134,6 +134,11 @@ describe('the demo', () => {
     await writeFile(file, JSON.stringify({ cluster: 'playground', layout, hosts }))
     const other = await runCommand('demo', '--data', data, '--port', String(port), '--shards', '4')
     expect(other).toMatchObject({ code: 8, err: expect.stringContaining(layout) as string })
+    // The file tells of a cluster; that it does not run is only found out.
+    expect(await runCommand('get', 'x', '--data', data, '--timeout', '300')).toMatchObject({
+      code: 6,
+      err: expect.stringMatching(/UNAVAILABLE.*if the cluster of .* start it again$/m) as string,
+    })
     await writeFile(file, '{"cluster": "play')
     for (const args of [['demo', '--port', String(port)], ['get', 'x'], ['members']]) {
       const result = await runCommand(...args, '--data', data)

@@ -121,6 +121,23 @@ describe('a host that cannot join', () => {
     await cluster.join('m', ['--storage', 'memory', '--rejoin'])
   })
 
+  it('is not known by what did not fit, and comes in once it does', async () => {
+    const taken = new URL(cluster.addresses[0] as string).port
+    const refusals: [string[], RegExp][] = [
+      [['--consensus', 'paxos'], /INVALID_OPTIONS.*has --consensus raft, not paxos/],
+      [['--storage', 'stone'], /INVALID_OPTIONS.*"stone" is unknown/],
+      [['--client-port', taken], /PORT_IN_USE.*by --client-port/],
+      [['--peer-port', taken], /PORT_IN_USE.*by --peer-port/],
+    ]
+    for (const [args, message] of refusals) {
+      const error = await cluster.join('y', args).catch((failure: unknown) => failure)
+      expect(String(error)).toMatch(/ended \(8\)/)
+      expect(String(error)).toMatch(message)
+    }
+    await cluster.join('y')
+    expect(await cluster.stop('y')).toBe(0)
+  })
+
   it('is named in --peers of a cluster that runs', async () => {
     expect(await cluster.stop('b')).toBe(0)
     const more = 'a=ws://127.0.0.1:1,x=ws://127.0.0.1:2'

@@ -84,6 +84,12 @@ function isClientAddress(value: unknown): boolean {
   return typeof value === 'string' && /^wss?:\/\/./.test(value) && URL.canParse(value)
 }
 
+/** An address without a path is that of a host, which takes clients in one place only. */
+function withPath(address: string): string {
+  const url = new URL(address)
+  return url.pathname === '/' ? new URL('/client', url).href : address
+}
+
 /** The addresses of a cluster: those given, or those in the data directory's file. */
 export async function clientAddresses(
   connect: string | undefined,
@@ -101,7 +107,7 @@ export async function clientAddresses(
         `--connect takes addresses such as ws://127.0.0.1:7401/client, separated by commas`,
       )
     }
-    return addresses
+    return addresses.map(withPath)
   }
   const file = await readClusterFile(data)
   if (file === undefined) {

@@ -3,17 +3,18 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ManagedOptions } from '@quorate/kv'
-import { QuorateError, checkId, compareIds, isQuorateError } from '@quorate/core'
+import { checkId, compareIds, isQuorateError } from '@quorate/core'
+import { choose, storageChoices } from '../choices.ts'
 import type { ClusterOptions, NodeOptions } from '../commands/node.ts'
 import { CommandEnd, exitOf } from '../output/exit-codes.ts'
 import { isWildcard, urlHost } from '../server/address.ts'
 import type { HostSettings, RunningHost } from '../server/run-host.ts'
 import { hostFilePath } from '../server/run-host.ts'
 import { addToClusterFile, clientAddresses } from './cluster-file.ts'
-import type { ClusterPlan, HostEntry, HostFile } from './host-table.ts'
-import { readHostFile } from './host-table.ts'
+import type { ClusterPlan, ExpectedPlan, HostEntry, HostFile } from './host-table.ts'
+import { checkExpected, readHostFile } from './host-table.ts'
 import { askToJoin } from './join.ts'
-import { freePort } from './local-cluster.ts'
+import { checkPort, freePort } from './local-cluster.ts'
 
 const JOIN_TIMEOUT_MS = 60_000
 const NEVER_MS = Number.MAX_SAFE_INTEGER
@@ -79,13 +80,13 @@ export async function joiningHost(
   const path = hostFilePath(options.data, id)
   const file = await readHostFile(path)
   checkPresent(id, file)
+  choose(storageChoices, options.storage, '--storage')
+  // One that was here before may find its own process on them, which is told by its data's lock.
+  if (file === undefined) await checkPortsFree(options)
   const peerPort = options.peerPort || file?.peerPort || (await freePort(options.bind))
   const clientPort = options.clientPort || file?.clientPort || (await freePort(options.bind))
   const peer = ownAddress(options, peerPort)
-  const settings = (plan: ClusterPlan, hosts: readonly HostEntry[]): HostSettings => {
-    checkPlan(options, plan, isGiven)
-    return { ...common(options), plan, hosts, peerPort, clientPort }
-  }
+  const expected = expectedOf(options, isGiven)
   const fresh = options.storage === 'memory' || !existsSync(join(options.data, id))
   const rejoin = options.rejoin === true
   const known = file?.hosts.find((entry) => entry.id === id)?.peer === peer
@@ -99,13 +100,15 @@ export async function joiningHost(
     options.join === true ? undefined : options.join,
     options.data,
   )
-    .then((addresses) => askToJoin(addresses, { id, peer, fresh, rejoin }))
+    .then((addresses) => askToJoin(addresses, { id, peer, fresh, rejoin, expected }))
     .catch((error: unknown) => {
       // The others may be starting too: whoever has been here knows enough.
       if (file === undefined || !known || rejoin || exitOf(error) !== 'unavailable') throw error
       return file
     })
-  return settings(answer.plan, answer.hosts)
+  const { plan, hosts } = answer
+  checkExpected(expected, plan)
+  return { ...common(options), plan, hosts, peerPort, clientPort }
 }
 
 /** Lets a host that has come have replicas, and clients of this machine find it. */
@@ -159,17 +162,15 @@ function checkPresent(id: string, file: HostFile | undefined): void {
   throw new CommandEnd('config', `host ${id} has left the cluster: a name is not used twice`)
 }
 
-/** What was asked for on the command line must be what the cluster is. */
-function checkPlan(
-  options: NodeOptions,
-  plan: ClusterPlan,
-  isGiven: (option: string) => boolean,
-): void {
-  for (const name of ['cluster', 'consensus', 'shards', 'replicas'] as const) {
-    if (!isGiven(name) || options[name] === plan[name]) continue
-    throw new QuorateError(
-      'INVALID_OPTIONS',
-      `the cluster has --${name} ${plan[name]}, not ${options[name]}; with --join it need not be said`,
-    )
-  }
+/** What was said on the command line must be what the cluster is. */
+function expectedOf(options: NodeOptions, isGiven: (option: string) => boolean): ExpectedPlan {
+  const names = ['cluster', 'consensus', 'shards', 'replicas'] as const
+  return Object.fromEntries(names.filter(isGiven).map((name) => [name, options[name]]))
+}
+
+/** A name is taken once the cluster has heard it: what can fail here has to fail before. */
+async function checkPortsFree({ bind, peerPort, clientPort }: NodeOptions): Promise<void> {
+  const another = (option: string): string => `stop what uses it, or choose another by ${option}`
+  if (peerPort) await checkPort(peerPort, bind, another('--peer-port'))
+  if (clientPort) await checkPort(clientPort, bind, another('--client-port'))
 }

@@ -2,7 +2,7 @@
 // the hosts that join later, and kept in a file, since a restart finds them nowhere else.
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { compareIds, isId } from '@quorate/core'
+import { QuorateError, compareIds, isId } from '@quorate/core'
 import { CommandEnd } from '../output/exit-codes.ts'
 
 /** Where one host is reached by others. */
@@ -29,6 +29,24 @@ export interface ClusterPlan {
   readonly replicas: number
   /** The hosts that the cluster began with: they say where each shard was at first. */
   readonly members: readonly string[]
+}
+
+/** What somebody takes a cluster for: any of the options that are the same for all hosts. */
+export type ExpectedPlan = Partial<Omit<ClusterPlan, 'members'>>
+
+/**
+ * Checks that a cluster is what somebody takes it for.
+ *
+ * @throws QuorateError `INVALID_OPTIONS`, naming the first option that is not so
+ */
+export function checkExpected(expected: ExpectedPlan, plan: ClusterPlan): void {
+  for (const name of ['cluster', 'consensus', 'shards', 'replicas'] as const) {
+    if (expected[name] === undefined || expected[name] === plan[name]) continue
+    throw new QuorateError(
+      'INVALID_OPTIONS',
+      `the cluster has --${name} ${plan[name]}, not ${expected[name]}; with --join it need not be said`,
+    )
+  }
 }
 
 /** What the file says. */

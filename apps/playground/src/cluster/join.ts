@@ -1,5 +1,6 @@
 // How a new host comes into a cluster that runs: it tells one of the hosts its name and address,
 // and is told what the cluster is and where all the others are.
+import { QuorateError } from '@quorate/core'
 import { isClusterPlan, isHostEntry } from './host-table.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { httpOrigin } from '../server/address.ts'
@@ -11,6 +12,7 @@ const TIMEOUT_MS = 5_000
  * Asks the hosts at `addresses`, one after the other, to take a host in.
  *
  * @throws CommandEnd `config` where one refuses, `unavailable` where none answers
+ * @throws QuorateError `INVALID_OPTIONS` where the cluster is not what was expected
  */
 export async function askToJoin(
   addresses: readonly string[],
@@ -23,11 +25,13 @@ export async function askToJoin(
     })
     if (response === undefined) continue
     const answer = (await response.json().catch(() => ({}))) as Partial<JoinAnswer> & {
-      error?: { message?: string }
+      error?: { code?: string; message?: string }
     }
-    if (response.status === 409) throw new CommandEnd('config', answer.error?.message ?? '')
+    const { code, message = '' } = answer.error ?? {}
+    if (code === 'INVALID_OPTIONS') throw new QuorateError(code, message)
+    if (response.status === 409) throw new CommandEnd('config', message)
     if (!response.ok) {
-      failure = answer.error?.message ?? `it answered with HTTP status ${response.status}`
+      failure = message || `it answered with HTTP status ${response.status}`
       continue
     }
     const { plan, from, hosts } = answer

@@ -36,18 +36,24 @@ export function planHosts(count: number, port: number): readonly PlannedHost[] {
  */
 export async function checkPorts(hosts: readonly PlannedHost[], bind: string): Promise<void> {
   for (const port of hosts.flatMap(({ clientPort, peerPort }) => [clientPort, peerPort])) {
-    const server = createServer()
-    try {
-      await once(server.listen(port, bind), 'listening')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-      throw new QuorateError(
-        'PORT_IN_USE',
-        `port ${port} is in use: stop what uses it, or choose others by --port`,
-      )
-    }
-    await new Promise((resolve) => server.close(resolve))
+    await checkPort(port, bind, 'stop what uses it, or choose others by --port')
   }
+}
+
+/**
+ * Checks that a port is free.
+ *
+ * @throws QuorateError `PORT_IN_USE`, with what to do about it
+ */
+export async function checkPort(port: number, bind: string, remedy: string): Promise<void> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, bind), 'listening')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw new QuorateError('PORT_IN_USE', `port ${port} is in use: ${remedy}`, { cause: error })
+  }
+  await new Promise((resolve) => server.close(resolve))
 }
 
 /** A port that nobody listens on. */

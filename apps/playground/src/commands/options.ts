@@ -1,10 +1,13 @@
 // Options that several commands share, and their checks.
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
+import { QuorateError } from '@quorate/core'
 import { webSocketDialer } from '@quorate/transport-ws'
 import type { KvClient } from '@quorate/kv'
 import { connect } from '@quorate/kv'
 import { clientAddresses, DEFAULT_DATA } from '../cluster/cluster-file.ts'
+import { exitOf } from '../output/exit-codes.ts'
 import type { OutputOptions } from '../output/report.ts'
 
 /** Options of commands that talk to a cluster. */
@@ -43,6 +46,14 @@ export async function withConnection<T>(
     addresses,
     dialer: webSocketDialer(),
     timeoutMs: options.timeout,
+  }).catch((error: unknown) => {
+    if (options.connect !== undefined || exitOf(error) !== 'unavailable') throw error
+    // The file outlives the cluster that has written it.
+    throw new QuorateError(
+      'UNAVAILABLE',
+      `${(error as Error).message}; if the cluster of ${resolve(options.data)} does not run, start it again`,
+      { cause: error },
+    )
   })
   try {
     return await job(client)

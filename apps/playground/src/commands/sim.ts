@@ -48,7 +48,10 @@ export function addSim(program: Command): void {
     .action(run)
   withChoice(sim.command('replay').description('run one seed again; exit code 1 where it fails'))
     .requiredOption('--seed <seed>', 'which one', integer(0, SEED_MAX))
-    .option('--picture <file>', 'write a page with every message, crash and term')
+    .option(
+      '--picture <file>',
+      'write a page: messages, crashes and elections of the last two simulated seconds, or of those before it failed',
+    )
     .option('--minimise', 'take away every fault without which it fails as well')
     .action(replay)
 }

@@ -40,12 +40,15 @@ export function bytesAsJson(bytes: Uint8Array): string | { readonly base64: stri
   return text ?? { base64: Buffer.from(bytes).toString('base64') }
 }
 
-/** One line whatever the bytes: JSON's escapes where they are needed. */
+/**
+ * One line whatever the bytes: text as it is, or in quotes and with JSON's escapes where it could
+ * move the cursor, begin another column or line, or be taken for what this prints of other bytes.
+ */
 export function shown(bytes: Uint8Array): string {
   const text = bytesAsJson(bytes)
   if (typeof text !== 'string') return JSON.stringify(text)
-  const quoted = JSON.stringify(text)
-  return quoted.slice(1, -1) === text ? text : quoted
+  const isPlain = printable(text) === text && !/^(?:"|\{"base64":)/.test(text)
+  return isPlain ? text : JSON.stringify(text).replaceAll(CONTROLS, escaped)
 }
 
 /** Writes a line to standard output, and waits where whoever reads it is slower. */
@@ -62,13 +65,17 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
+const CONTROLS = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu
+
 /** Text that cannot move a terminal's cursor or fake another line. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (character) =>
-    character === '\n' || character === '\t'
-      ? ' '
-      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return text.replaceAll(CONTROLS, (character) =>
+    character === '\n' || character === '\t' ? ' ' : escaped(character),
   )
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** A number with its noun: `1 key`, `2 keys`. */

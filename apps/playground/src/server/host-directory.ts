@@ -3,8 +3,8 @@
 import type { NodeId } from '@quorate/core'
 import { QuorateError, decodeUtf8, encodeUtf8 } from '@quorate/core'
 import type { Host } from '@quorate/runtime'
-import type { ClusterPlan, HostEntry, HostFile } from '../cluster/host-table.ts'
-import { isHostEntry, mergeHosts, writeHostFile } from '../cluster/host-table.ts'
+import type { ClusterPlan, ExpectedPlan, HostEntry, HostFile } from '../cluster/host-table.ts'
+import { checkExpected, isHostEntry, mergeHosts, writeHostFile } from '../cluster/host-table.ts'
 
 const SERVICE = 'playground-hosts'
 const TIMEOUT_MS = 2_000
@@ -19,6 +19,8 @@ export interface JoinRequest {
   readonly fresh: boolean
   /** Whether it was here before and knows that its data is gone. */
   readonly rejoin: boolean
+  /** What it takes the cluster for. */
+  readonly expected: ExpectedPlan
 }
 
 /** What it is told. */
@@ -54,7 +56,8 @@ export interface HostDirectory {
   /**
    * Takes a host in.
    *
-   * @throws QuorateError `CONFLICT` where its name belongs to another host, or to one that has left
+   * @throws QuorateError `CONFLICT` where its name belongs to another host, or to one that has left,
+   * `INVALID_OPTIONS` where it takes the cluster for another
    */
   join(request: JoinRequest): Promise<JoinAnswer>
   /**
@@ -138,8 +141,9 @@ class Directory implements HostDirectory {
     await this.#lane
   }
 
-  #check({ id, peer, fresh, rejoin }: JoinRequest): void {
-    const { host } = this.#context
+  #check({ id, peer, fresh, rejoin, expected }: JoinRequest): void {
+    const { host, file } = this.#context
+    checkExpected(expected, file.plan)
     const known = this.#hosts.find((entry) => entry.id === id)
     if (known === undefined) return
     if (known.gone === true) {

@@ -101,7 +101,7 @@ async function changeHosts(
     const asked = new URL(request.url ?? '/', 'http://localhost').searchParams.get('id')
     return sendJson(response, 200, { id: asked, reachable: directory.answers(asked ?? '') })
   }
-  const { id, peer, fresh, rejoin } = (await readBody(request)) as Record<string, unknown>
+  const { id, peer, fresh, rejoin, expected } = (await readBody(request)) as Record<string, unknown>
   const host = checkId(id, "a host's name")
   if (request.method === 'DELETE') {
     await directory.forget(host)
@@ -111,7 +111,14 @@ async function changeHosts(
   if (request.method !== 'POST' || !known) {
     throw new QuorateError('INVALID_ARGUMENT', 'a host joins with {"id": "…", "peer": "ws://…"}')
   }
-  const asked: JoinRequest = { id: host, peer, fresh: fresh === true, rejoin: rejoin === true }
+  const asked: JoinRequest = {
+    id: host,
+    peer,
+    fresh: fresh === true,
+    rejoin: rejoin === true,
+    // It is compared and shown, and nothing else.
+    expected: typeof expected === 'object' && expected !== null ? expected : {},
+  }
   sendJson(response, 200, await directory.join(asked))
 }
 
@@ -178,6 +185,7 @@ function statusOf(error: unknown): number {
   const statuses: Record<string, number> = {
     INVALID_ARGUMENT: 400,
     CONFLICT: 409,
+    INVALID_OPTIONS: 409,
     UNAUTHORIZED: 403,
     LIMIT_EXCEEDED: 413,
   }

@@ -170,7 +170,11 @@ async function listen(
     await once(server.listen(port, bind), 'listening')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new QuorateError('PORT_IN_USE', `port ${port} is in use`, { cause: error })
+    throw new QuorateError(
+      'PORT_IN_USE',
+      `port ${port} is in use: stop what uses it, or choose another by --client-port`,
+      { cause: error },
+    )
   }
   return (server.address() as AddressInfo).port
 }
