@@ -65,6 +65,8 @@ export const lawChecks: readonly ConsensusCheck[] = [
     run(harness) {
       const group = groupOf(harness)
       const leader = elected(group)
+      // Once all know each other, a proposal travels without time having to pass.
+      applied(group, leader, ['w'])
       const before = group.history.length
       group.propose(leader, encodeUtf8('x'))
       deliverWithout(group, others(group, leader))
@@ -77,6 +79,8 @@ export const lawChecks: readonly ConsensusCheck[] = [
     run(harness) {
       const group = groupOf(harness)
       const leader = elected(group)
+      // Once all know each other, a proposal travels without time having to pass.
+      applied(group, leader, ['w'])
       const down = others(group, leader)[0] as string
       group.crash(down)
       const before = group.history.length
@@ -95,8 +99,11 @@ export const lawChecks: readonly ConsensusCheck[] = [
       const before = group.history.length
       group.propose('a', encodeUtf8('x'))
       check(group.history.length === before, 'committed before it was durable')
+      group.propose('a', encodeUtf8('y'))
+      group.persist('a', 1)
+      check(group.history.length === before + 1, 'one write was done, and not one entry committed')
       group.persist('a')
-      check(group.history.length === before + 1, 'not committed once it was durable')
+      check(group.history.length === before + 2, 'not committed once it was durable')
     },
   },
   {
@@ -110,6 +117,25 @@ export const lawChecks: readonly ConsensusCheck[] = [
       applied(group, leader, ['z'])
       until(group, 'not level', () => level(group))
       equal(commandsOf(group), ['x', 'y', 'z'], 'other commands')
+    },
+  },
+  {
+    name: 'a replica that has stored anything need not be told the members again',
+    run(harness) {
+      const group = groupOf(harness)
+      applied(group, elected(group), ['x'])
+      until(group, 'not level', () => level(group))
+      for (const id of group.ids) {
+        group.crash(id)
+        Object.assign(group.replica(id), { bootstrap: undefined })
+      }
+      for (const id of group.ids) group.restart(id)
+      applied(group, elected(group), ['y'])
+      until(group, 'not level', () => level(group))
+      for (const id of group.ids) {
+        const { voters } = group.replica(id).running.status().membership
+        check(voters.join() === 'a,b,c', `${id} takes ${voters.join()} for the voters`)
+      }
     },
   },
   {

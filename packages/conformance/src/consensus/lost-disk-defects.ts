@@ -1,5 +1,5 @@
-// What can be wrong with a core whose replica comes back with an empty disk: it knows no better than its
-// driver who it was, and each of these makes another wrong guess.
+// What can be wrong with a core that is told of no members, because its replica has an empty disk or need
+// not be told: it knows no better than its driver who it was, and each of these makes another wrong guess.
 import type { ConsensusInit, NodeId } from '@quorate/core'
 import type { Defect, Patient } from './defects.ts'
 
@@ -48,6 +48,10 @@ export const lostDiskDefects: Readonly<Record<string, Defect>> = {
   'forgets that it voted, and counts': founds(({ notes }) => notes.get('held commands') !== true),
   'never comes back from a lost disk': {
     input: (input, { former }) => (former === undefined ? input : undefined),
+  },
+  'has to be told the members at each start': {
+    input: (input, { init }) =>
+      init.bootstrap === undefined && !isEmpty(init) ? undefined : input,
   },
   'forgets the second time that it forgot': founds(({ former }) => former !== undefined),
 }
