@@ -315,8 +315,8 @@ describe('the router', () => {
     const second = next()
     expect(command(second)).toEqual(command(first))
     second.reply(refusal('SESSION_EXPIRED'))
-    expect(await outcome).toMatchObject({ code: 'SESSION_EXPIRED' })
     expect(sent).toEqual([])
+    expect(await outcome).toMatchObject({ code: 'SESSION_EXPIRED' })
   })
 
   test('in time: a read is asked again whatever became of it, and is never unknown', async () => {
@@ -356,8 +356,8 @@ describe('the router', () => {
       next().reply(refusal('OUTCOME_UNKNOWN'))
       move()
       clock.advance(10)
-      expect(await reading).toBeInstanceOf(Moved)
       expect(sent).toEqual([])
+      expect(await reading).toBeInstanceOf(Moved)
     })
 
     test('keeps a write with the shard that may have applied it', async () => {

@@ -181,7 +181,7 @@ export class RunningReplica
         isMember: (host) => membersOf(this.#membership).includes(host),
         here: (payload, how) => this.#propose(payload, how),
         ask: (to, service, request, how) => calls.call(to, service, request, how),
-        doubt: (peer) => this.#drive({ type: 'peerUnreachable', peer }),
+        doubt: (peer) => this.#doubt(peer),
       },
       command,
       options,
@@ -458,6 +458,12 @@ export class RunningReplica
     const error = new Failure(code, reason, { details: leader === undefined ? {} : { leader } })
     if (this.#proposals?.rejectBatch(id, error) || this.#barriers?.rejectRound(id, error)) return
     this.#calls?.reject(id, error)
+    if (code === 'NOT_LEADER') this.#doubt(leader)
+  }
+
+  /** Something was asked of this replica in its leader's place: of one that sleeps nobody misses it. */
+  #doubt(peer: NodeId | undefined): void {
+    if (peer !== undefined) this.#drive({ type: 'peerUnreachable', peer })
   }
 
   /**

@@ -68,6 +68,36 @@ describe('a forwarded proposal', () => {
     expect(doubts()).toEqual([{ type: 'peerUnreachable', peer: 'a' }])
   })
 
+  it.each(['changeMembership', 'transferLeadership'] as const)(
+    '%s is not forwarded, but makes its replica doubt the leader too',
+    async (input) => {
+      const { clock, get } = await scriptedGroup('a', 'b')
+      const { core, replica } = get('b')
+      const doubts = (): unknown[] => core.inputs.filter(({ type }) => type === 'peerUnreachable')
+      const refuse = (code: 'NOT_LEADER' | 'CONFLICT', leader: string | undefined): void =>
+        core.on(input, ({ id }: { id: number }) => ({
+          rejected: [{ id, code, reason: 'no', leader }],
+        }))
+      const ask = async (code: string): Promise<void> => {
+        const call =
+          input === 'changeMembership'
+            ? replica.changeMembership({ voters: ['a'] })
+            : replica.transferLeadership('b')
+        const refused = expectRejection(call, { code })
+        await clock.settle()
+        await refused
+      }
+      refuse('CONFLICT', 'a')
+      await ask('CONFLICT')
+      refuse('NOT_LEADER', undefined)
+      await ask('NOT_LEADER')
+      expect(doubts()).toEqual([])
+      refuse('NOT_LEADER', 'a')
+      await ask('NOT_LEADER')
+      expect(doubts()).toEqual([{ type: 'peerUnreachable', peer: 'a' }])
+    },
+  )
+
   it('is handed over twice at the most', async () => {
     const { clock, get } = await scriptedGroup('a', 'b', 'c')
     // Two hosts that each hold the other one for the leader.

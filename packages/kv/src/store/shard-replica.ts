@@ -23,6 +23,8 @@ const SAMPLE_EVERY = 64
 const SAMPLES = 64
 const TICK_RETRY_MS = 500
 const TICK_MAX_MS = 60_000
+/** What a leader that is asked how far it is says as the leader. */
+const DECIDED: ReadonlySet<string> = new Set(['EPOCH_MISMATCH', 'LIMIT_EXCEEDED'])
 
 /** What a shard's replica needs of its store. */
 export interface ShardReplicaContext {
@@ -216,11 +218,16 @@ export class ShardReplica {
   #followerQuery(request: Query, respond: Respond): void {
     const { leader } = this.replica.consensus()
     const { shard, epoch, timeoutMs } = request
-    if (leader === undefined || leader === this.replica.id) {
-      return this.query({ ...request, level: { ...request.level, mode: 'quorum' } }, respond)
+    const deadline = this.#context.clock.now() + timeoutMs
+    // The core's own way of asking, which also finds out that there is another leader, or none.
+    const askCore = (): void => {
+      const left = Math.max(1, deadline - this.#context.clock.now())
+      const level = { ...request.level, mode: 'quorum' } as const
+      this.query({ ...request, timeoutMs: left, level }, respond)
     }
+    if (leader === undefined || leader === this.replica.id) return askCore()
     this.#context.send(leader, { kind: 'barrier', shard, epoch, timeoutMs }, (reply) => {
-      if (!reply.ok) return respond(reply)
+      if (!reply.ok) return DECIDED.has(reply.error.code) ? respond(reply) : askCore()
       let revisionMin: number
       try {
         const reader = new ByteReader(reply.body)

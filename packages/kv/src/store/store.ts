@@ -427,8 +427,11 @@ export class Store {
 
   /** What local replicas know of leaders is the best that there is. */
   #believeReplicas(): void {
-    for (const [shard, { replica }] of this.#shards)
-      this.#believe(shard, replica.consensus().leader)
+    for (const [shard, { replica }] of this.#shards) {
+      const { leader } = replica.consensus()
+      // One that sleeps does not miss its leader: it is asked itself, where that has just failed.
+      if (leader !== this.routes.route(shard).failed) this.#believe(shard, leader)
+    }
   }
 
   #believe(shard: ShardId, leader: NodeId | undefined): void {
