@@ -1,6 +1,7 @@
 // When an entry counts as decided, and the hand-out of decided entries to be applied.
 import type { Entry, LogIndex } from '@quorate/core'
 import { assert } from '@quorate/core'
+import { handOutRead, handOutUpTo, noteApplied } from '@quorate/core/algorithm'
 import type { Progress } from './progress.ts'
 import { acceptQuorum, reachedBy } from './quorums.ts'
 import { syncDecided } from './read-barrier.ts'
@@ -48,53 +49,18 @@ export function advanceDecided(r: PaxosState, index: LogIndex): void {
   if (r.relearn !== undefined) relearned(r, before)
 }
 
-/**
- * Hands out what is decided and durable here, up to the limit on what is being applied. Waiting for
- * the own disk keeps a state machine from being ahead of its log after a crash.
- */
+/** Hands out what is decided, unless what is applied here waits to be replaced. */
 export function handOut(r: PaxosState): void {
-  const last = Math.min(r.decided, r.log.stableIndex)
-  if (r.applying >= last || r.applyReading !== 0 || r.out.applies || r.refilling) return
-  if (r.applyInflight.count > 0 && r.applyInflight.bytes >= r.limits.applyBytesMax) return
-  const first = r.applying + 1
-  const bytesMax = Math.max(1, r.limits.applyBytesMax - r.applyInflight.bytes)
-  if (first < r.log.windowFirst) {
-    r.readId += 1
-    r.applyReading = r.readId
-    r.out.readEntries({
-      id: r.readId,
-      first,
-      last: Math.min(last, r.log.windowFirst - 1),
-      bytesMax,
-    })
-    return
-  }
-  handOutEntries(r, r.log.slice(first, last, bytesMax))
-}
-
-function handOutEntries(r: PaxosState, entries: readonly Entry[]): void {
-  let bytes = 0
-  for (let at = 0; at < entries.length; at++) bytes += (entries[at] as Entry).payload.length
-  r.applying += entries.length
-  r.applyInflight.add(r.applying, bytes)
-  r.out.apply(entries)
+  if (!r.refilling) handOutUpTo(r, r.decided)
 }
 
 /** Hands out old entries that were read back. */
 export function entriesReadToApply(r: PaxosState, entries: readonly Entry[] | undefined): void {
-  r.applyReading = 0
-  if (entries === undefined || entries[0]?.index !== r.applying + 1) {
-    // A snapshot has replaced them meanwhile.
-    r.mark('paxos/apply/read-useless')
-    return
-  }
-  handOutEntries(r, entries)
+  if (!handOutRead(r, entries)) r.mark('paxos/apply/read-useless')
 }
 
 /** The state machine has come so far. */
 export function handleApplied(r: PaxosState, index: LogIndex): void {
-  assert(index <= r.applying, 'only what was handed out is applied')
-  if (index > r.applied) r.applied = index
-  r.applyInflight.acknowledge(index)
+  noteApplied(r, index)
   if (r.refill !== undefined) refilled(r)
 }

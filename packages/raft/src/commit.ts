@@ -1,6 +1,7 @@
 // When an entry counts as committed, and the hand-out of committed entries to be applied.
 import type { Entry, LogIndex } from '@quorate/core'
 import { assert } from '@quorate/core'
+import { handOutRead, handOutUpTo, noteApplied } from '@quorate/core/algorithm'
 import { membershipCommitted } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { committable } from './quorums.ts'
@@ -47,54 +48,18 @@ export function advanceCommit(r: RaftState, index: LogIndex): void {
   if (r.tracer.enabled) r.event('commit', { index })
 }
 
-/**
- * Hands out what is committed and durable here, up to the limit on what is being applied. Waiting
- * for the own disk keeps a state machine from being ahead of its log after a crash.
- */
+/** Hands out what is committed, unless what is applied here waits to be replaced. */
 export function handOut(r: RaftState): void {
-  if (refilling(r)) return
-  const last = Math.min(r.commitIndex, r.log.stableIndex)
-  if (r.applying >= last || r.applyReading !== 0 || r.out.applies) return
-  if (r.applyInflight.count > 0 && r.applyInflight.bytes >= r.limits.applyBytesMax) return
-  const first = r.applying + 1
-  const bytesMax = Math.max(1, r.limits.applyBytesMax - r.applyInflight.bytes)
-  if (first < r.log.windowFirst) {
-    r.readId += 1
-    r.applyReading = r.readId
-    r.out.readEntries({
-      id: r.readId,
-      first,
-      last: Math.min(last, r.log.windowFirst - 1),
-      bytesMax,
-    })
-    return
-  }
-  handOutEntries(r, r.log.slice(first, last, bytesMax))
-}
-
-function handOutEntries(r: RaftState, entries: readonly Entry[]): void {
-  let bytes = 0
-  for (let at = 0; at < entries.length; at++) bytes += (entries[at] as Entry).payload.length
-  r.applying += entries.length
-  r.applyInflight.add(r.applying, bytes)
-  r.out.apply(entries)
+  if (!refilling(r)) handOutUpTo(r, r.commitIndex)
 }
 
 /** Hands out old entries that were read back. */
 export function entriesReadToApply(r: RaftState, entries: readonly Entry[] | undefined): void {
-  r.applyReading = 0
-  if (entries === undefined || entries[0]?.index !== r.applying + 1) {
-    // A snapshot has replaced them meanwhile.
-    r.mark('raft/apply/read-useless')
-    return
-  }
-  handOutEntries(r, entries)
+  if (!handOutRead(r, entries)) r.mark('raft/apply/read-useless')
 }
 
 /** The state machine has come so far. */
 export function handleApplied(r: RaftState, index: LogIndex): void {
-  assert(index <= r.applying, 'only what was handed out is applied')
-  if (index > r.applied) r.applied = index
-  r.applyInflight.acknowledge(index)
+  noteApplied(r, index)
   if (r.refill !== undefined) refilled(r, index)
 }

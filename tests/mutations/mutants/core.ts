@@ -60,4 +60,42 @@ export const mutants: readonly Mutant[] = [
       `${paxos}/transcripts.test.ts`,
     ],
   },
+  {
+    id: 'core-applied-before-durable',
+    file: `${src}/hand-out.ts`,
+    find: 'const last = Math.min(committed, r.log.stableIndex)',
+    replace: 'const last = committed',
+    breaks: 'What is applied is in the own log durably.',
+    killedBy: [
+      `${test}/hand-out.test.ts`,
+      {
+        file: `${raft}/edges.test.ts`,
+        name: 'entries read to be applied are not applied after a snapshot has replaced them',
+      },
+      `${paxos}/transcripts.test.ts`,
+    ],
+  },
+  {
+    id: 'core-handed-out-twice',
+    file: `${src}/hand-out.ts`,
+    find: 'const first = r.applying + 1\n',
+    replace: 'const first = r.applied + 1\n',
+    breaks: 'Entries are handed out once, whatever is still being applied.',
+    killedBy: [
+      `${test}/hand-out.test.ts`,
+      {
+        file: `${raft}/edges.test.ts`,
+        name: 'one change of membership runs at a time, from appended to committed',
+      },
+      `${paxos}/edges.test.ts`,
+    ],
+  },
+  {
+    id: 'core-applies-a-read-of-before',
+    file: `${src}/hand-out.ts`,
+    find: 'if (entries === undefined || entries[0]?.index !== r.applying + 1) return false',
+    replace: 'if (entries === undefined) return false',
+    breaks: 'Entries that were read back are not applied after a snapshot has replaced them.',
+    killedBy: [`${test}/hand-out.test.ts`],
+  },
 ]

@@ -162,19 +162,6 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    id: 'raft-log-applied-before-durable',
-    file: `${src}/commit.ts`,
-    find: 'const last = Math.min(r.commitIndex, r.log.stableIndex)',
-    replace: 'const last = r.commitIndex',
-    breaks: 'What is applied is in the own log durably.',
-    killedBy: [
-      {
-        file: `${tests}/edges.test.ts`,
-        name: 'entries read to be applied are not applied after a snapshot has replaced them',
-      },
-    ],
-  },
-  {
     id: 'raft-log-unknown-term-sent',
     file: `${src}/replication.ts`,
     find: `  const prevTerm = r.log.epoch(prevIndex)
@@ -229,21 +216,6 @@ export const mutants: readonly Mutant[] = [
       {
         file: `${tests}/scenarios.test.ts`,
         name: 'proposals beyond what may wait are refused, and what has no bytes is let in',
-      },
-    ],
-  },
-  {
-    id: 'raft-log-handed-out-twice',
-    file: `${src}/commit.ts`,
-    find: `const first = r.applying + 1
-`,
-    replace: `const first = r.applied + 1
-`,
-    breaks: 'Entries are handed out once, whatever is still being applied.',
-    killedBy: [
-      {
-        file: `${tests}/edges.test.ts`,
-        name: 'one change of membership runs at a time, from appended to committed',
       },
     ],
   },

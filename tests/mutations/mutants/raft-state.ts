@@ -180,9 +180,8 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'raft-state-refill-applies-on',
     file: `${src}/commit.ts`,
-    find: `  if (refilling(r)) return
-`,
-    replace: '',
+    find: 'if (!refilling(r)) handOutUpTo',
+    replace: 'handOutUpTo',
     breaks: 'Nothing is applied while a replica waits to be refilled.',
     killedBy: [
       {

@@ -9,6 +9,8 @@
 export { configHistory, membershipPayload } from './config-history.ts'
 export type { Config, ConfigHistory } from './config-history.ts'
 export { readEntries, writeEntries } from './entries.ts'
+export { handOutRead, handOutUpTo, noteApplied } from './hand-out.ts'
+export type { Applying } from './hand-out.ts'
 export { inflight } from './inflight.ts'
 export type { Inflight } from './inflight.ts'
 export { outbox } from './outbox.ts'
