@@ -1,6 +1,9 @@
 // Options that nobody knows: each entry point refuses them by name, before it has done anything.
+import type { Transport } from '@quorate/core'
 import { raft } from '@quorate/raft'
 import { hashRing } from '@quorate/ring'
+import { createHost } from '@quorate/runtime'
+import { memoryStorage } from '@quorate/storage-memory'
 import { memoryNetwork } from '@quorate/transport-memory'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, createKv, serveKv } from '../src/index.ts'
@@ -50,6 +53,25 @@ describe('options', () => {
     const error = createKv(options as KvOptions)
     await expect(error).rejects.toThrow(TypeError)
     await expect(error).rejects.toThrow(`${part} of createKv is an object such as`)
+  })
+
+  test.each<[string, object]>([
+    ['placed by itself', { managed: {} }],
+    ['placed by its partitioner', {}],
+  ])('a store that founds shards on a host that rejoins is refused: %s', async (_, extra) => {
+    const network = memoryNetwork()
+    const transport = network.transport() as Transport
+    const host = await createHost({ id: 'a', transport, storage: memoryStorage(), rejoin: true })
+    const partitioner = hashRing({ members: ['a', 'b', 'c'], shards: 1 })
+    const options = { host, consensus: raft(), partitioner, ...extra }
+    await expect(createKv(options)).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('createKv: with rejoin') as string,
+    })
+    expect(host.replicas()).toEqual([])
+    const kv = await createKv({ ...options, rejoin: true })
+    await kv.close()
+    await host.close()
   })
 
   test('connect and serveKv know no other either', async () => {

@@ -3,8 +3,7 @@
 import type { CallId, CallOptions, Clock, Limits, LogIndex, ReadMode, Timer } from '@quorate/core'
 import { abortError, QuorateError, offAbort, onAbort } from '@quorate/core'
 import type { Meters } from './metrics.ts'
-
-const DEFAULT_TIMEOUT_MS = 10_000
+import { DEFAULT_TIMEOUT_MS } from './waiting.ts'
 
 interface Waiter {
   resolve(index: LogIndex): void

@@ -17,6 +17,7 @@ import { failureOf, writeCall, writeFailure, writeResult } from './frame.ts'
 import type { CallHandler } from './host.ts'
 import type { Meters } from './metrics.ts'
 import type { Outbox } from './outbox.ts'
+import { DEFAULT_TIMEOUT_MS } from './waiting.ts'
 
 interface PendingCall {
   readonly to: NodeId
@@ -37,8 +38,6 @@ export interface Calls {
   /** Ends all calls. */
   close(): void
 }
-
-const DEFAULT_TIMEOUT_MS = 10_000
 
 /** Makes the calls of a host. */
 export function createCalls(

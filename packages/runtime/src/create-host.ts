@@ -59,7 +59,7 @@ import { createSnapshotServer, SNAPSHOT_SERVICE } from './snapshot-exchange.ts'
 import type { Ticker } from './ticker.ts'
 import { createTicker } from './ticker.ts'
 import { createTurns } from './turns.ts'
-import { within } from './waiting.ts'
+import { ignore, within } from './waiting.ts'
 
 const OPTIONS: readonly (keyof HostOptions)[] = [
   'id',
@@ -236,6 +236,12 @@ class RunningHost implements Host {
     this.#checkOpen()
     requirePart('the consensus of createReplica', options.consensus, ['create'], 'raft()')
     const group = checkId(options.group, "a group's id")
+    if (this.#options.rejoin && options.members) {
+      throw new Failure(
+        'INVALID_OPTIONS',
+        `a host that rejoins has forgotten its votes: make group "${group}" without members (createKv: with rejoin)`,
+      )
+    }
     if (this.#replicas.has(group) || this.#busy.has(group)) {
       throw new Failure('CONFLICT', `host ${this.id} already has a replica of group "${group}"`)
     }
@@ -457,5 +463,3 @@ function duration(value: number | undefined, name: string, fallback: number): nu
   if (Number.isFinite(value) && value >= 0) return value
   throw new Failure('INVALID_OPTIONS', `${name} must be a number of milliseconds, 0 or more`)
 }
-
-function ignore(): void {}

@@ -3,13 +3,13 @@
 import type { CallOptions, Clock, GroupId, NodeId, ProposeOptions } from '@quorate/core'
 import { ByteReader, ByteWriter, isQuorateError, QuorateError as Failure } from '@quorate/core'
 import type { AskHost } from './handover.ts'
+import { DEFAULT_TIMEOUT_MS } from './waiting.ts'
 
 /** The service on which hosts hand each other proposals. */
 export const FORWARD_SERVICE = 'quorate-proposals'
 
 /** How often one proposal is handed to another host. */
 const HOPS_MAX = 2
-const DEFAULT_TIMEOUT_MS = 10_000
 
 /** What a leader's replica says of a proposal, passed on as it is. */
 const OUTCOMES: ReadonlySet<string> = new Set([
@@ -127,11 +127,8 @@ export async function answerForward(
   try {
     return await here(command, { signal, timeoutMs })
   } catch (error) {
-    if (!isQuorateError(error)) {
-      throw new Failure('OUTCOME_UNKNOWN', 'the leader failed', { cause: error })
-    }
     // Whatever else a replica refuses a proposal with, it says before its core has it.
-    throw OUTCOMES.has(error.code) ? error : dropped(error)
+    throw isQuorateError(error) && !OUTCOMES.has(error.code) ? dropped(error) : error
   }
 }
 

@@ -36,8 +36,10 @@ export interface HostOptions {
   readonly storage: HostStorage
   /**
    * Says that this host has been here before and its storage is lost: peers that know the lost one
-   * let it in with another. What it had promised is forgotten, so its replicas of old groups must be
-   * made without `members`, and wait until a leader takes them in. Default `false`.
+   * let it in with another. What it had promised is forgotten, so its replicas are made without
+   * `members`, and wait until a leader takes them in; with `members` they are refused, since nobody can
+   * tell an old group from a new one. To found a group here, open the host without this once what it
+   * had is back. Default `false`.
    */
   readonly rejoin?: boolean | undefined
   /** Limits to replace. Default: `defaultLimits`. */
@@ -72,7 +74,7 @@ export interface ReplicaOptions {
   readonly consensus: ConsensusFactory
   /** The program that is replicated. */
   readonly stateMachine: StateMachine
-  /** The members of a new group, the same at each of them. `undefined` where this host joins an existing group. */
+  /** The members of a new group, the same at each of them. `undefined` where this host joins an existing group, as on a host that rejoins. */
   readonly members?: MembershipTarget | undefined
   /** When to take snapshots and compact. */
   readonly snapshots?: SnapshotPolicy | undefined
@@ -157,8 +159,9 @@ export interface Host extends Closeable, EventSource<HostEvents> {
    * Starts a replica of a group on this host and recovers it from storage; it takes part as soon as
    * the promise resolves, applied as far as it was known to be committed.
    *
-   * @throws QuorateError `CONFLICT` where the host already has one of that group,
-   * `STORAGE_ALGORITHM_MISMATCH`, `STORAGE_CORRUPT`, `INVALID_MEMBERSHIP`, `CLOSED`
+   * @throws QuorateError `CONFLICT` where the host already has one of that group, `INVALID_OPTIONS`,
+   * also for `members` on a host that rejoins, `STORAGE_ALGORITHM_MISMATCH`, `STORAGE_CORRUPT`,
+   * `INVALID_MEMBERSHIP`, `CLOSED`
    */
   createReplica(options: ReplicaOptions): Promise<Replica>
   /** The replica of a group, where it has one. */

@@ -5,8 +5,8 @@ import { abortError, QuorateError, offAbort, onAbort } from '@quorate/core'
 import type { Origin } from './envelope.ts'
 import { drawOrigin, wrapCommand } from './envelope.ts'
 import type { Meters } from './metrics.ts'
+import { DEFAULT_TIMEOUT_MS } from './waiting.ts'
 
-const DEFAULT_TIMEOUT_MS = 10_000
 const SWEEP_MS = 50
 
 interface Proposal {

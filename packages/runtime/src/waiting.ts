@@ -3,6 +3,9 @@
 import type { AbortOptions, CallId, CallOptions, Clock, QuorateError, Timer } from '@quorate/core'
 import { abortError, QuorateError as Failure, offAbort, onAbort } from '@quorate/core'
 
+/** How long anything is waited for where nobody says it. */
+export const DEFAULT_TIMEOUT_MS = 10_000
+
 /** Resolves after `delayMs`, or as soon as `signal` is aborted. */
 export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -54,7 +57,8 @@ export function within(
   })
 }
 
-function ignore(): void {}
+/** What became of it does not matter. */
+export function ignore(): void {}
 
 /** Calls to a core that take longer than a step. */
 export class PendingCalls {
@@ -123,5 +127,3 @@ export class PendingCalls {
     for (const call of this.#pending.values()) call.reject(error)
   }
 }
-
-const DEFAULT_TIMEOUT_MS = 10_000

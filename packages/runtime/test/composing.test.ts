@@ -83,6 +83,29 @@ describe('options that there are not', () => {
     await host.close()
   })
 
+  it('and members of a group whose votes are forgotten are refused, and nothing is stored', async () => {
+    const own = parts()
+    const host = await createHost({ ...own, rejoin: true })
+    const consensus = scriptedConsensus()
+    const options = { group: 'g', consensus, stateMachine: listMachine() }
+    await expect(
+      host.createReplica({ ...options, members: { voters: ['a'] } }),
+    ).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message:
+        'a host that rejoins has forgotten its votes: make group "g" without members (createKv: with rejoin)',
+    })
+    expect([host.stores('g'), host.replica('g'), consensus.cores.size]).toEqual([
+      false,
+      undefined,
+      0,
+    ])
+    const replica = await host.createReplica(options)
+    expect(consensus.cores.get('a')?.init.bootstrap).toBeUndefined()
+    expect(replica.status).toBe('open')
+    await host.close()
+  })
+
   it('of a replica are refused, with the name that was probably meant', async () => {
     const host = await createHost(parts())
     const options = {

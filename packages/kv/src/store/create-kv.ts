@@ -55,7 +55,8 @@ export interface KvOptions {
   /**
    * Says that this host has been here before and its data is gone: its replicas then wait, without a
    * vote, until a leader takes them in and brings them up. A host that comes back empty without it
-   * votes as if it had promised nothing, and acknowledged writes can be lost. Default `false`.
+   * votes as if it had promised nothing, and acknowledged writes can be lost. Where the host was opened
+   * with it the store is too, or is refused (`INVALID_OPTIONS`). Default `false`.
    */
   readonly rejoin?: boolean | undefined
 }
