@@ -10,10 +10,18 @@ import { fsStorage } from '@quorate/storage-fs'
 import { fsStorageOn } from '@quorate/storage-fs/platform'
 import { memoryStorage } from '@quorate/storage-memory'
 
+/** What an algorithm is made from. */
+export interface ConsensusChoice {
+  /** Milliseconds without work after which a shard sleeps; 0: never. The same at every host. */
+  readonly hibernateAfterMs: number
+}
+
 /** The algorithms that `--consensus` knows. */
-export const consensusChoices: Readonly<Record<string, () => ConsensusFactory>> = {
-  raft: () => raft(),
-  paxos: () => paxos(),
+export const consensusChoices: Readonly<
+  Record<string, (choice: ConsensusChoice) => ConsensusFactory>
+> = {
+  raft: ({ hibernateAfterMs }) => raft({ hibernateAfterMs }),
+  paxos: ({ hibernateAfterMs }) => paxos({ hibernateAfterMs }),
 }
 
 /** What a simulation takes of an algorithm: settings drawn from the seed, and what it promises. */

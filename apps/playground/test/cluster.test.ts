@@ -1,17 +1,24 @@
 // What a cluster is made of before any process runs: tables of hosts, addresses, the overview that
 // commands and the dashboard share, transfers of leaders, and transactions as JSON.
 import { readFile } from 'node:fs/promises'
+import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
+import { silentLogger } from '@quorate/core'
 import type { KvStatus, Placement } from '@quorate/kv'
 import { clientAddresses } from '../src/cluster/cluster-file.ts'
 import type { HostEntry } from '../src/cluster/host-table.ts'
+import { foundingHost } from '../src/cluster/host-settings.ts'
 import { isClusterPlan, isHostEntry, mergeHosts } from '../src/cluster/host-table.ts'
+import { argumentsOf } from '../src/cluster/local-cluster.ts'
 import type { MemberOverview } from '../src/cluster/overview-types.ts'
 import { overviewOf } from '../src/cluster/overview.ts'
 import { planTransfers } from '../src/commands/leaders.ts'
+import type { ClusterOptions } from '../src/commands/node.ts'
+import { withCluster } from '../src/commands/node.ts'
 import { parseTransaction } from '../src/commands/transaction-json.ts'
 import { exitCodes } from '../src/output/exit-codes.ts'
 import { httpOrigin, isWildcard, urlHost } from '../src/server/address.ts'
+import { runHost } from '../src/server/run-host.ts'
 
 describe('addresses', () => {
   it.each([
@@ -105,6 +112,50 @@ describe('a table of hosts', () => {
 function member(id: string, shards: number[], leads: number[], more = {}): MemberOverview {
   return { id, state: 'active', reachable: true, suspect: false, shards, leads, ...more }
 }
+
+describe('how long a shard is idle before it sleeps', () => {
+  const parse = (...args: string[]): ClusterOptions => {
+    const command = withCluster(new Command('demo')).exitOverride()
+    command.configureOutput({ writeErr: () => {} }).parse(args, { from: 'user' })
+    return command.opts<ClusterOptions>()
+  }
+
+  it.each([
+    [[], 10_000],
+    [['--hibernate-after', '250'], 250],
+    [['--hibernate-after', '0'], 0],
+  ])('is what %j says, for every process and its algorithm', async (args, expected) => {
+    const options = { ...parse(...args), storage: 'memory' }
+    const host = { id: 'a', peerPort: 7_501, clientPort: 7_401 }
+    const handedOn = argumentsOf(host, [host], options)
+    expect(handedOn[handedOn.indexOf('--hibernate-after') + 1]).toBe(String(expected))
+    const settings = await foundingHost({ ...options, ...host, peers: {} })
+    expect(settings.hibernateAfterMs).toBe(expected)
+  })
+
+  it.each(['-1', 'soon', '1.5', '86400001'])('is not %j', (text) => {
+    expect(() => parse(`--hibernate-after=${text}`)).toThrow(
+      /--hibernate-after <ms>' argument '.*' is invalid\. It takes an integer from 0 to 86400000/,
+    )
+  })
+
+  it('is not what a misspelt option says', () => {
+    expect(() => parse('--hibernate-afer', '0')).toThrow(
+      /unknown option '--hibernate-afer'\n\(Did you mean --hibernate-after\?\)/,
+    )
+  })
+
+  it.each(['raft', 'paxos'])('reaches %s, which has the last word', async (consensus) => {
+    const options = { ...parse('--consensus', consensus), storage: 'memory' }
+    const ports = { peerPort: 7_501, clientPort: 7_401 }
+    const settings = await foundingHost({ ...options, ...ports, id: 'a', peers: {} })
+    const started = runHost({ ...settings, hibernateAfterMs: 86_400_001 }, silentLogger)
+    await expect(started).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('hibernateAfterMs') as string,
+    })
+  })
+})
 
 describe('transfers of leaders', () => {
   const overview = (hosts: MemberOverview[], moving: number[] = []) => ({

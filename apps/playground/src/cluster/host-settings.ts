@@ -144,11 +144,20 @@ function common(
   options: NodeOptions,
 ): Pick<
   HostSettings,
-  'id' | 'bind' | 'advertise' | 'data' | 'storage' | 'onDamage' | 'managed' | 'rejoin'
+  | 'id'
+  | 'bind'
+  | 'advertise'
+  | 'data'
+  | 'storage'
+  | 'onDamage'
+  | 'hibernateAfterMs'
+  | 'managed'
+  | 'rejoin'
 > {
   const { id, bind, advertise = bind, data, storage, onDamage, rejoin } = options
+  const { hibernateAfter: hibernateAfterMs } = options
   const managed = managedOptions(options)
-  return { id, bind, advertise, data, storage, onDamage, managed, rejoin }
+  return { id, bind, advertise, data, storage, onDamage, hibernateAfterMs, managed, rejoin }
 }
 
 /** Empty where only others can say it. */

@@ -183,7 +183,8 @@ function startedIn(delayMs: number): string {
   return `it is started again in ${delayMs / 1_000} s`
 }
 
-function argumentsOf(
+/** The arguments that one host's process is started with. */
+export function argumentsOf(
   host: PlannedHost,
   hosts: readonly PlannedHost[],
   options: ClusterOptions,
@@ -204,6 +205,7 @@ function argumentsOf(
     data: options.data,
     bind: options.bind,
     log: options.log,
+    'hibernate-after': options.hibernateAfter,
     'suspect-after': options.suspectAfter,
     'replace-after': options.replaceAfter,
     moves: options.moves,

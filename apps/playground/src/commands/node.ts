@@ -23,6 +23,7 @@ export interface ClusterOptions extends OutputOptions {
   readonly replicas: number
   readonly data: string
   readonly bind: string
+  readonly hibernateAfter: number
   readonly log: LogLevel
   readonly suspectAfter: number
   readonly replaceAfter: number
@@ -46,6 +47,12 @@ export function withCluster(command: Command): Command {
     .option('--replicas <count>', 'replicas of each shard', integer(1, 31), 3)
     .option('--data <directory>', 'where data is kept', DEFAULT_DATA)
     .option('--bind <address>', 'the address that ports are bound to', '127.0.0.1')
+    .option(
+      '--hibernate-after <ms>',
+      'let a shard sleep, which then costs nothing, after so long without a request; 0: never',
+      integer(0, 86_400_000),
+      10_000,
+    )
     .option(
       '--suspect-after <ms>',
       'say that a host is suspect that cannot be reached for so long, and give it nothing new',

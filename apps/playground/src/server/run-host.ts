@@ -40,6 +40,8 @@ export interface HostSettings {
   readonly storage: string
   /** What becomes of entries that the disk has lost; `undefined` where nobody has said. */
   readonly onDamage?: 'halt' | 'repair' | undefined
+  /** Milliseconds without work after which a shard sleeps; 0: never. */
+  readonly hibernateAfterMs: number
   /** How the store places its shards. */
   readonly managed: ManagedOptions
   /** Whether the host was here before and its data is gone. */
@@ -70,10 +72,10 @@ export function hostFilePath(data: string, id: string): string {
  * `STORAGE_ALGORITHM_MISMATCH`, `STORAGE_CORRUPT`
  */
 export async function runHost(settings: HostSettings, logger: Logger): Promise<RunningHost> {
-  const { id, plan, bind, advertise, storage } = settings
+  const { id, plan, bind, advertise, storage, hibernateAfterMs } = settings
   // A wrong name is told before anything is opened or made, whatever is in the directory.
   const storageOf = choose(storageChoices, storage, '--storage')
-  const consensus = choose(consensusChoices, plan.consensus, '--consensus')()
+  const consensus = choose(consensusChoices, plan.consensus, '--consensus')({ hibernateAfterMs })
   const open: Pick<Closeable, 'close'>[] = []
   try {
     const transport = webSockets({
