@@ -155,6 +155,12 @@ describe('bad input', () => {
     ['an unknown option', ['get', 'x', '--consistent'], 2, /unknown option '--consistent'/],
     ['a missing argument', ['put', 'x'], 2, /missing required argument 'value'/],
     ['a bad number', ['scan', '--limit', 'many'], 2, /integer/],
+    [
+      'a bad time to sleep after',
+      ['node', '--id', 'a', '--hibernate-after', 'soon'],
+      2,
+      /--hibernate-after <ms>' argument 'soon' is invalid\. It takes an integer from 0 to 86400000/,
+    ],
     ['a bad shard', ['move', 'x', '--to', 'a'], 2, /^error: argument 'shard' cannot be 'x'\. It/],
     ['an address that is none', ['get', 'x', '--connect', 'localhost:1'], 2, /ws:\/\//],
     [
