@@ -306,6 +306,11 @@ describe('quorate store', () => {
       const report = await runCommand('store', 'verify', data, '--json')
       expect(report.code).toBe(0)
       expect(JSON.parse(report.out)).toMatchObject({ host: 'a', findings: [] })
+      expect(await runCommand('store', 'repair', data)).toMatchObject({
+        code: 2,
+        out: expect.stringMatching(/entries 1 to \d+\nnothing is lost\n$/) as string,
+        err: expect.stringContaining('nothing was changed') as string,
+      })
       const { out } = await runCommand('store', 'dump', data)
       const types = out
         .trim()
@@ -319,6 +324,7 @@ describe('quorate store', () => {
       bytes[at] = (bytes[at] as number) ^ 1
       await writeFile(segment, bytes)
       expect((await runCommand('store', 'verify', data)).code).toBe(9)
+      expect((await runCommand('store', 'repair', data)).out).not.toContain('nothing is lost')
       const refused = await runCommand('store', 'repair', data, '--truncate-at', '0')
       expect(refused.code).not.toBe(0)
       expect((await readFile(segment)).equals(bytes)).toBe(true)

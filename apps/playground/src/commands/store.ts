@@ -82,6 +82,9 @@ async function repair(directory: string, options: RepairOptions): Promise<void> 
 function describeSalvage({ lost, groups, namelessGroups, kept }: SalvageReport): string {
   const ranges = (faulty: SalvageReport['groups'][number]['faulty']): string =>
     faulty.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(', ')
+  const isWhole =
+    lost.length + namelessGroups === 0 &&
+    groups.every(({ faulty, uncertain }) => faulty.length === 0 && !uncertain)
   return [
     ...lost.map(({ position, bytes }) => `lost at ${position}: ${bytes} bytes`),
     ...groups.map(
@@ -91,6 +94,7 @@ function describeSalvage({ lost, groups, namelessGroups, kept }: SalvageReport):
         (uncertain ? ', uncertain: more may be lost' : ''),
     ),
     ...(namelessGroups === 0 ? [] : [`${namelessGroups} groups of which too little is left`]),
+    ...(isWhole ? ['nothing is lost'] : []),
     ...(kept === undefined ? [] : [`the log as it was is kept in ${kept}`]),
   ].join('\n')
 }
