@@ -16,6 +16,34 @@ const composing = 'packages/runtime/test/composing.test.ts'
 
 export const mutants: readonly Mutant[] = [
   {
+    id: 'runtime-bug-says-nothing-happened',
+    file: `${src}/frame.ts`,
+    find: "return new QuorateError('OUTCOME_UNKNOWN', message, { cause: error })",
+    replace: "return new QuorateError('UNAVAILABLE', message, { cause: error })",
+    breaks: 'A handler that threw an error without a code may have done anything before it.',
+    killedBy: [hosts, frames, peers],
+  },
+  {
+    id: 'runtime-sleeper-not-woken',
+    file: `${src}/replica.ts`,
+    find: "if (code === 'NOT_LEADER') this.#doubt(leader)",
+    replace: '',
+    breaks: 'A follower that sleeps wakes by whatever is asked of it in its leader’s place.',
+    killedBy: [
+      forwarding,
+      { file: 'tests/integration/test/woken-by-requests.test.ts', name: 'a transfer' },
+      { file: 'tests/integration/test/woken-by-requests.test.ts', name: 'a change' },
+    ],
+  },
+  {
+    id: 'runtime-founds-what-it-forgot',
+    file: `${src}/create-host.ts`,
+    find: 'if (this.#options.rejoin && options.members) {',
+    replace: 'if (options.members === null) {',
+    breaks: 'A host that has lost its votes founds no group by them.',
+    killedBy: [composing, 'packages/kv/test/options.test.ts'],
+  },
+  {
     id: 'runtime-promise-before-durable',
     file: `${src}/replica.ts`,
     find: 'if (this.#storage.durableSeq >= seq) this.#send(envelopes)',

@@ -163,6 +163,22 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'transport-page-option-ignored',
+    file: `${ws}/browser-dialer.ts`,
+    find: "  rejectUnknownOptions(options, OPTIONS, 'webSocketDialer')\n",
+    replace: '',
+    breaks: 'A page is told of an option that its dialer does not have.',
+    killedBy: ['tests/integration/test/misspelt-options.test.ts'],
+  },
+  {
+    id: 'transport-end-of-another',
+    file: `${ws}/listening.ts`,
+    find: 'if (this.#named.get(name) === counted) this.#named.delete(name)',
+    replace: 'this.#named.delete(name)',
+    breaks: 'The end of a socket takes nothing from the next one of the same address and port.',
+    killedBy: [{ file: 'packages/transport-ws/test/strangers.test.ts', name: 'is let in' }],
+  },
 ]
 
 /** Well-known bugs that have no place in these sources. */
