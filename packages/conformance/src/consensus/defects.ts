@@ -103,17 +103,19 @@ function completesRefill(effects: Effects, _input: Input, { notes }: Patient): E
 export const defects: Readonly<Record<string, Defect>> = {
   'depends on more than its inputs': {
     effects(effects) {
-      chance = (chance + 1) % 7
-      return chance === 0 ? { ...effects, send: effects.send.toReversed() } : effects
+      chance = (Math.imul(chance, 1_103_515_245) + 12_345) >>> 0
+      if (chance < 2 ** 31) return effects
+      const send = effects.send.toReversed()
+      return { ...effects, send, sendAfterPersist: effects.sendAfterPersist.toReversed() }
     },
   },
   'uses its arrays again': {
     effects(effects, _input, { notes }) {
-      const before = notes.get('sent') as unknown[] | undefined
-      if (before !== undefined) before.length = 0
-      const send = [...effects.send]
-      notes.set('sent', send)
-      return { ...effects, send }
+      const before = notes.get('sent') as readonly unknown[][] | undefined
+      for (const list of before ?? []) list.length = 0
+      const [send, sendAfterPersist] = [[...effects.send], [...effects.sendAfterPersist]]
+      notes.set('sent', [send, sendAfterPersist])
+      return { ...effects, send, sendAfterPersist }
     },
   },
   'reads messages that were cut short': {
