@@ -51,6 +51,24 @@ export function expectedOutput(code) {
   return [...code.matchAll(/console\.log\(.*\/\/ → (.*)$/gm)].map(([, text]) => (text ?? '').trim())
 }
 
+/**
+ * The packages that the first example of a text imports and its `npm install` lines leave out, where
+ * there are such lines: they may lie in node_modules by way of others, and with pnpm they do not.
+ * @param {string} text
+ * @param {string} code of the first example
+ */
+export function notInstalled(text, code) {
+  const installed = [...text.matchAll(/^npm install (.*)$/gm)].flatMap(([, names = '']) =>
+    names.split(' '),
+  )
+  if (installed.length === 0) return []
+  const imported = code.split('\n').flatMap((row) => {
+    const [, name] = /from '(@quorate\/[^/']+)/.exec(row.replace(/\/\/.*/, '')) ?? []
+    return name === undefined ? [] : [name]
+  })
+  return [...new Set(imported)].filter((name) => !installed.includes(name))
+}
+
 /** Markdown files with code for readers. */
 function documents() {
   const nested = ['packages', 'apps'].flatMap((group) =>
@@ -175,6 +193,11 @@ async function checkAll() {
           return example === undefined ? row : `${example.file}:${example.line + Number(line)} (`
         }),
       )
+    }
+    for (const { file, line, code } of examples.filter(({ isFirst }) => isFirst)) {
+      const missing = notInstalled(readFileSync(join(root, file), 'utf8'), code)
+      if (missing.length > 0)
+        failures.push(`${file}:${line} is not told to install ${missing.join(' ')}`)
     }
     let ran = 0
     for (const [name, example] of modules) {

@@ -2,7 +2,7 @@
 // says it prints, and which Node is too old.
 import { describe, expect, it } from 'vitest'
 import { nodeProblem } from '../check-node.mjs'
-import { examplesOf, expectedOutput } from '../readme-code.mjs'
+import { examplesOf, expectedOutput, notInstalled } from '../readme-code.mjs'
 
 describe('examples in Markdown', () => {
   it('finds fenced TypeScript with its line, and nothing else', () => {
@@ -23,6 +23,18 @@ describe('examples in Markdown', () => {
   it('reads what an example prints', () => {
     const code = 'console.log(a) // → 1\nconsole.log(b)\nf() // → not printed\n'
     expect(expectedOutput(code)).toEqual(['1'])
+  })
+
+  it('knows what a reader was not told to install', () => {
+    const code = [
+      "import { a } from '@quorate/core'",
+      "import { b } from '@quorate/sim/x' // or: import { c } from '@quorate/paxos'",
+      "import { d } from 'node:fs'",
+    ].join('\n')
+    const installs = 'npm install --save-dev @quorate/sim\n'
+    expect(notInstalled(installs, code)).toEqual(['@quorate/core'])
+    expect(notInstalled(`${installs}npm install @quorate/core\n`, code)).toEqual([])
+    expect(notInstalled('no such line', code)).toEqual([])
   })
 })
 
