@@ -9,7 +9,7 @@ import {
   type Clock,
 } from '@quorate/core'
 import { ClientConnection, type ConnectionLimits } from './client-connection.ts'
-import { positive } from './options.ts'
+import { positive } from './positive.ts'
 
 /** Options of {@link webSocketDialer}. */
 export interface WebSocketDialerOptions {

@@ -13,7 +13,7 @@ import {
 } from '@quorate/core'
 import { WebSocket, type ClientOptions } from 'ws'
 import { nodeConnection } from './client-socket.ts'
-import { positive } from './options.ts'
+import { positive } from './positive.ts'
 
 /** Options of {@link webSocketDialer}. */
 export interface WebSocketDialerOptions {

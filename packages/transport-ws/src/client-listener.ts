@@ -13,7 +13,7 @@ import {
 } from '@quorate/core'
 import { nodeConnection, type NodeConnection } from './client-socket.ts'
 import { Listening, type Accepted, type ListenOptions } from './listening.ts'
-import { positive } from './options.ts'
+import { positive } from './positive.ts'
 import { Sockets } from './sockets.ts'
 import { sparseWarnings } from './sparse-log.ts'
 

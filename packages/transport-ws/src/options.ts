@@ -4,6 +4,7 @@ import type { PeerCertificate, TlsOptions } from 'node:tls'
 import { checkId, QuorateError, rejectUnknownOptions, type NodeId } from '@quorate/core'
 import type { BackoffOptions } from './backoff.ts'
 import type { ListenOptions } from './listening.ts'
+import { positive } from './positive.ts'
 
 /** Certificates of this host, for both roles: it accepts and it dials. */
 export interface PeerTlsOptions extends Pick<
@@ -111,10 +112,4 @@ export function checkUrl(text: string, tls: boolean): string {
   }
   url.hash = ''
   return url.href
-}
-
-export function positive(name: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise
-  if (Number.isFinite(value) && value > 0) return value
-  throw new QuorateError('INVALID_OPTIONS', `${name} must be a positive number`)
 }
