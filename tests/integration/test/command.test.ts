@@ -193,6 +193,12 @@ describe('bad input', () => {
       2,
       /ENOENT/,
     ],
+    [
+      'a picture that has no place',
+      ['sim', 'replay', '--seed', '5', '--picture', '/nonexistent/run.html'],
+      2,
+      /^error: \/nonexistent\/run.html cannot be written: ENOENT$/m,
+    ],
   ])('%s', async (_, args, code, message) => {
     const result = await runCommand(...args)
     expect(result).toMatchObject({ code, err: expect.stringMatching(message) as string })

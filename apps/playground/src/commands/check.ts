@@ -1,12 +1,12 @@
 // check: whether a recorded history is linearizable; exit codes 0, 1 and 2 are the verdict.
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { HistoryFormat, ModelName } from '@quorate/linearizability'
 import { checkText, modelNames } from '@quorate/linearizability'
 import { CommandEnd } from '../output/exit-codes.ts'
 import type { OutputOptions } from '../output/report.ts'
-import { printResult } from '../output/report.ts'
+import { printResult, writePicture } from '../output/report.ts'
 import { integer, withOutput } from './options.ts'
 
 interface CheckCommandOptions extends OutputOptions {
@@ -67,7 +67,7 @@ export function addCheck(program: Command): void {
         maxSteps: options.steps,
       })
       if (options.picture !== undefined && report.html !== undefined)
-        await writeFile(options.picture, report.html)
+        await writePicture(options.picture, report.html)
       const verdict = report.result?.verdict ?? 'Unknown'
       printResult(
         options,

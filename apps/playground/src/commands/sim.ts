@@ -1,5 +1,4 @@
 // sim: clusters on a virtual clock, network and disk, from a seed: many seeds, or one again.
-import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { randomSeed } from '@quorate/core'
 import type { SimulateOptions } from '@quorate/sim'
@@ -16,7 +15,7 @@ import { choose, simulatedConsensus, simulatedStorage } from '../choices.ts'
 import { CommandEnd } from '../output/exit-codes.ts'
 import { createProgress } from '../output/progress.ts'
 import type { OutputOptions } from '../output/report.ts'
-import { printResult } from '../output/report.ts'
+import { printResult, writePicture } from '../output/report.ts'
 import { integer, withOutput } from './options.ts'
 
 /** Clocks of two hosts may differ by twice as much, which is less than leases allow for. */
@@ -133,7 +132,7 @@ async function replay(options: ReplayOptions): Promise<void> {
       : undefined
   if (options.picture !== undefined) {
     const shown = await simulate({ ...(minimised?.options ?? whole), record: true })
-    if (shown.recording !== undefined) await writeFile(options.picture, diagram(shown.recording))
+    if (shown.recording !== undefined) await writePicture(options.picture, diagram(shown.recording))
   }
   const { traceHash, events, simulatedMs, committed, faults, failure } = result
   const summary = {

@@ -1,6 +1,7 @@
 // How results and errors are printed: data to standard output, everything else to standard error,
 // one JSON document with --json, and never a stack unless asked for.
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { isQuorateError } from '@quorate/core'
 import { CommandEnd, exitOf } from './exit-codes.ts'
 
@@ -49,6 +50,20 @@ export function shown(bytes: Uint8Array): string {
   if (typeof text !== 'string') return JSON.stringify(text)
   const isPlain = printable(text) === text && !/^(?:"|\{"base64":)/.test(text)
   return isPlain ? text : JSON.stringify(text).replaceAll(CONTROLS, escaped)
+}
+
+/**
+ * Writes a page that `--picture` asks for.
+ *
+ * @throws CommandEnd `usage` where it cannot be written
+ */
+export async function writePicture(path: string, page: string): Promise<void> {
+  try {
+    await writeFile(path, page)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new CommandEnd('usage', `${path} cannot be written: ${code}`)
+  }
 }
 
 /** Writes a line to standard output, and waits where whoever reads it is slower. */
