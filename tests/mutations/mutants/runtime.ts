@@ -172,8 +172,8 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'runtime-forward-says-dropped',
     file: `${src}/forwarding.ts`,
-    find: 'throw OUTCOMES.has(error.code) ? error : dropped(error)',
-    replace: 'throw dropped(error)',
+    find: 'throw isQuorateError(error) && !OUTCOMES.has(error.code) ? dropped(error) : error',
+    replace: 'throw isQuorateError(error) ? dropped(error) : error',
     breaks: 'A forwarded proposal whose outcome is unknown is not called dropped.',
     killedBy: [forwarding],
   },
