@@ -98,4 +98,26 @@ export const mutants: readonly Mutant[] = [
     breaks: 'Entries that were read back are not applied after a snapshot has replaced them.',
     killedBy: [`${test}/hand-out.test.ts`],
   },
+  {
+    id: 'core-empty-commands-wait',
+    file: `${src}/proposals.ts`,
+    find: 'return bytes === 0 || waitingBytes === 0',
+    replace: 'return waitingBytes === 0',
+    breaks: 'What has no bytes is always let in.',
+    killedBy: [
+      `${test}/proposals.test.ts`,
+      {
+        file: `${raft}/scenarios.test.ts`,
+        name: 'proposals beyond what may wait are refused, and what has no bytes is let in',
+      },
+    ],
+  },
+  {
+    id: 'core-large-command-taken',
+    file: `${src}/proposals.ts`,
+    find: 'if (size > limits.commandBytesMax) {',
+    replace: 'if (size > limits.commandBytesMax + bytes) {',
+    breaks: 'Each command of a batch keeps the limit by itself.',
+    killedBy: [`${test}/proposals.test.ts`],
+  },
 ]

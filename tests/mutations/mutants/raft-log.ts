@@ -206,20 +206,6 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    id: 'raft-log-empty-refused',
-    file: `${src}/propose.ts`,
-    find: `    bytes === 0 ||
-`,
-    replace: '',
-    breaks: 'What has no bytes is always let in.',
-    killedBy: [
-      {
-        file: `${tests}/scenarios.test.ts`,
-        name: 'proposals beyond what may wait are refused, and what has no bytes is let in',
-      },
-    ],
-  },
-  {
     id: 'raft-log-hint-is-the-end',
     file: `${src}/append.ts`,
     find: 'const hint = Math.max(found, r.commitIndex)',

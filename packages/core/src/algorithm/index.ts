@@ -2,7 +2,7 @@
 // uses a core needs none of it.
 /**
  * What cores that replicate a log share: the log in memory and as it travels, the memberships in it, what
- * is under way, the reads that wait, and the effects of a step.
+ * is under way, the reads that wait, what is proposed, and the effects of a step.
  *
  * @packageDocumentation
  */
@@ -17,5 +17,6 @@ export { outbox } from './outbox.ts'
 export type { Outbox } from './outbox.ts'
 export { pendingReads } from './pending-reads.ts'
 export type { ForwardedRead, LeaderRead, PendingReads } from './pending-reads.ts'
+export { commandEntries, hasRoom, proposedBytes } from './proposals.ts'
 export { replicaLog } from './replica-log.ts'
 export type { ReplicaLog } from './replica-log.ts'
