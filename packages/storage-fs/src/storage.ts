@@ -1,8 +1,8 @@
 // The factory that a user calls: a directory on the system's file system, written by a thread
 // of its own.
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { ClusterId, NodeId } from '@quorate/core'
 import { QuorateError } from '@quorate/core'
 import type { FsStorage } from './fs-storage.ts'
@@ -88,13 +88,17 @@ export function salvageStore(
 async function withLock<T>(directory: string, body: (path: string) => T): Promise<T> {
   const path = resolve(directory)
   if (!existsSync(path)) throw new QuorateError('INVALID_ARGUMENT', `${path} does not exist`)
-  const unlock = await nodeFs.lock(`${path}/${LOCK_FILE}`)
+  const lock = join(path, LOCK_FILE)
+  // Who looks into a directory that no storage was ever opened in leaves it as it was.
+  const isFirst = !existsSync(lock)
+  const unlock = await nodeFs.lock(lock)
   if (unlock === undefined) {
     throw new QuorateError('STORAGE_LOCKED', `another process uses ${path}; stop it first`)
   }
   try {
     return body(path)
   } finally {
+    if (isFirst) rmSync(lock, { force: true })
     unlock()
   }
 }

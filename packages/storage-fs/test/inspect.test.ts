@@ -1,6 +1,6 @@
 // Looking at a directory from outside: a store in order has no findings, a damaged one tells where,
 // and a cut makes it open again.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { noMetrics, silentLogger, systemClock } from '@quorate/core'
@@ -50,6 +50,13 @@ it('finds nothing wrong with a store in order', async () => {
   expect(report).toMatchObject({ cluster: 'c', host: 'a', segments: 1 })
   expect(report.groups).toEqual([{ id: 'g', firstIndex: 1, lastIndex: 9, snapshot: undefined }])
   expect((await entries()).map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+it('leaves nothing behind in a directory without a store', async () => {
+  const empty = join(directory, 'empty')
+  mkdirSync(empty)
+  await expect(verifyStore(empty)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  expect(readdirSync(empty)).toEqual([])
 })
 
 it('tells where a store is damaged, and cuts it there when told to', async () => {
